@@ -1,0 +1,124 @@
+"""The settings: one frozen object, read once from the environment by a composition root."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+
+class SettingError(Exception):
+    """A setting is missing or wrong; the message is one line that names it and says what to do."""
+
+
+def _url(*schemes: str) -> Any:
+    def read(name: str, raw: str) -> str:
+        parts = urlsplit(raw)
+        if parts.scheme not in schemes or not (parts.netloc or parts.path):
+            raise SettingError(f"{name} must be a URL that starts with {' or '.join(s + '://' for s in schemes)}")
+        return raw
+
+    return read
+
+
+def _number(least: float, most: float, cast: type[int] | type[float] = int) -> Any:
+    def read(name: str, raw: str) -> float:
+        try:
+            number = cast(raw)
+        except ValueError:
+            raise SettingError(f"{name} must be a number, not {raw!r}") from None
+        if not least <= number <= most:
+            raise SettingError(f"{name} must be between {least:g} and {most:g}, not {number:g}")
+        return number
+
+    return read
+
+
+def _words(_: str, raw: str) -> tuple[str, ...]:
+    return tuple(word for word in raw.replace(",", " ").split() if word)
+
+
+def _folder(_: str, raw: str) -> Path:
+    return Path(raw).expanduser().absolute()
+
+
+def _text(_: str, raw: str) -> str:
+    return raw
+
+
+def _level(name: str, raw: str) -> str:
+    if raw.upper() not in logging.getLevelNamesMapping():
+        raise SettingError(f"{name} must be DEBUG, INFO, WARNING or ERROR, not {raw!r}")
+    return raw.upper()
+
+
+def _secret(name: str, raw: str) -> str:
+    if len(raw) < 32:  # noqa: PLR2004
+        raise SettingError(f"{name} must have at least 32 characters; `openssl rand -hex 32` makes one")
+    return raw
+
+
+def _setting(read: Any, default: Any = MISSING) -> Any:
+    metadata = {"read": read}
+    return field(metadata=metadata) if default is MISSING else field(metadata=metadata, default=default)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Each field is the environment variable of the same name in capitals."""
+
+    database_url: str = _setting(_url("postgresql", "postgres"))
+    """PostgreSQL, e.g. postgresql://user:password@host:5432/reelgraph."""
+    redis_url: str = _setting(_url("redis", "rediss", "unix"))
+    """Redis, e.g. redis://host:6379/0."""
+    secret_key: str = _setting(_secret)
+    """Signs media URLs and encrypts what must not lie open in the database. The same for every process."""
+    public_url: str = _setting(_url("http", "https"), "http://127.0.0.1:8000")
+    """Where clients reach the API: the OAuth issuer and the base of every signed URL. No slash at the end."""
+    storage_path: Path = _setting(_folder, Path(".reelgraph/media"))
+    """The folder of stored media (local storage)."""
+    scratch_path: Path = _setting(_folder, Path(".reelgraph/scratch"))
+    """Where workers keep part files and cached originals; may be emptied while no worker runs."""
+    allowed_origins: tuple[str, ...] = _setting(_words, ())
+    """Web origins (scheme://host:port) that may call the API from a browser, or * for any."""
+    redis_namespace: str = _setting(_text, "reelgraph")
+    """Prefix of every Redis key and channel, so that deployments can share one Redis."""
+    max_upload_bytes: int = _setting(_number(1, 2**43), 20 * 2**30)
+    max_pixels: int = _setting(_number(1, 2**31 - 1), 50_000_000)
+    """The most pixels a frame of an upload may have (width x height)."""
+    upload_part_bytes: int = _setting(_number(2**10, 2**30), 16 * 2**20)
+    upload_hours: float = _setting(_number(0.001, 24 * 30, float), 24.0)
+    """How long an upload stays open for its parts."""
+    download_hours: float = _setting(_number(0.001, 24 * 7, float), 6.0)
+    """How long a signed download URL is good."""
+    lease_seconds: float = _setting(_number(1, 3600, float), 10.0)
+    """How long a running job may stay silent before another worker takes it over."""
+    render_slots: int = _setting(_number(0, 256), 1)
+    """Jobs of the render pool that one worker runs at once; 0 keeps it out of the pool."""
+    light_slots: int = _setting(_number(0, 256), 4)
+    """Jobs of the light pool (probes, small things) that one worker runs at once."""
+    database_pool: int = _setting(_number(1, 1000), 10)
+    """Connections to PostgreSQL that one process may hold."""
+    log_level: str = _setting(_level, "INFO")
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> "Settings":
+        """Read the environment; raise SettingError on the first setting that is missing or wrong."""
+        values: dict[str, Any] = {}
+        for each in fields(cls):
+            name = each.name.upper()
+            raw = environment.get(name, "").strip()
+            if raw:
+                values[each.name] = each.metadata["read"](name, raw)
+            elif each.default is MISSING:
+                raise SettingError(f"{name} is not set; {_REMEDIES[each.name]}")
+        values["public_url"] = values.get("public_url", cls.public_url).rstrip("/")
+        return cls(**values)
+
+
+_REMEDIES = {
+    "database_url": "e.g. postgresql://user:password@localhost:5432/reelgraph (`make up` starts one for you)",
+    "redis_url": "e.g. redis://localhost:6379/0 (`make up` starts one for you)",
+    "secret_key": "`openssl rand -hex 32` makes one; every process needs the same",
+}
