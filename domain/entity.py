@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any, ClassVar, Self
 
 from cuid2 import Cuid
-from sqlalchemy import JSON, DateTime, MetaData, String, func
+from sqlalchemy import JSON, DateTime, Enum, MetaData, String, func
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, MappedAsDataclass, mapped_column
 
@@ -30,6 +30,10 @@ class Worded(StrEnum):
         return member
 
 
+def _values(enum: type[StrEnum]) -> list[str]:
+    return [member.value for member in enum]
+
+
 class Base(MappedAsDataclass, DeclarativeBase, kw_only=True, eq=False, repr=False):
     """The declared tables. Not hashable by value on purpose: two rows are never "equal", only the same."""
 
@@ -44,6 +48,8 @@ class Base(MappedAsDataclass, DeclarativeBase, kw_only=True, eq=False, repr=Fals
     )
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: DateTime(timezone=True),
+        # Kept as plain text with no constraint: a new value is no migration.
+        Worded: Enum(Worded, native_enum=False, length=32, values_callable=_values),
         dict[str, Any]: JSON().with_variant(JSONB(), "postgresql"),
     }
 

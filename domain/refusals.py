@@ -11,7 +11,7 @@ from typing import ClassVar
 
 
 @dataclass(eq=False)
-class Refusal(Exception):  # noqa: N818 - a refusal is an answer, not an error
+class Refusal(Exception):
     """The request was refused."""
 
     code: ClassVar[str] = "REFUSED"
@@ -84,6 +84,13 @@ class TimelineEmpty(Refusal):
 @dataclass(eq=False)
 class RenderAlreadyActive(Refusal):
     """The project is being rendered already, by job {job_id}. Follow or cancel that one."""
+
+    job_id: str
+
+
+@dataclass(eq=False)
+class IdempotencyKeyReused(Refusal):
+    """The idempotency key was used for another request, which made job {job_id}. Use a fresh key."""
 
     job_id: str
 

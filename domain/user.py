@@ -10,6 +10,7 @@ from domain.refusals import InvalidInput
 
 NAME_LENGTH = 200
 EMAIL_LENGTH = 254
+PASSWORD_LEAST, PASSWORD_MOST = 10, 1000
 _EMAIL = re.compile(r"[^@\s]{1,64}@[^@\s.]+(\.[^@\s.]+)*")
 
 
@@ -31,6 +32,15 @@ def clean_email(email: str) -> str:
     if len(email) > EMAIL_LENGTH or not email.isprintable() or not _EMAIL.fullmatch(email):
         raise InvalidInput(path="email", problem="it is not an e-mail address")
     return email
+
+
+def clean_password(password: str) -> str:
+    """Return a password that somebody chose, as typed; refuse a short one. Length counts, kinds of characters don't."""
+    if len(password) < PASSWORD_LEAST:
+        raise InvalidInput(path="password", problem=f"it needs at least {PASSWORD_LEAST} characters")
+    if len(password) > PASSWORD_MOST:
+        raise InvalidInput(path="password", problem=f"it may have {PASSWORD_MOST} characters at most")
+    return password
 
 
 class User(Entity, Base):

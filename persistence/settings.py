@@ -47,6 +47,13 @@ def _text(_: str, raw: str) -> str:
     return raw
 
 
+def _flag(name: str, raw: str) -> bool:
+    try:
+        return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[raw.lower()]
+    except KeyError:
+        raise SettingError(f"{name} must be true or false, not {raw!r}") from None
+
+
 def _level(name: str, raw: str) -> str:
     if raw.upper() not in logging.getLevelNamesMapping():
         raise SettingError(f"{name} must be DEBUG, INFO, WARNING or ERROR, not {raw!r}")
@@ -82,6 +89,8 @@ class Settings:
     """Where workers keep part files and cached originals; may be emptied while no worker runs."""
     allowed_origins: tuple[str, ...] = _setting(_words, ())
     """Web origins (scheme://host:port) that may call the API from a browser, or * for any."""
+    open_registration: bool = _setting(_flag, True)
+    """Whether strangers may make accounts for themselves."""
     redis_namespace: str = _setting(_text, "reelgraph")
     """Prefix of every Redis key and channel, so that deployments can share one Redis."""
     max_upload_bytes: int = _setting(_number(1, 2**43), 20 * 2**30)
@@ -98,6 +107,10 @@ class Settings:
     """Jobs of the render pool that one worker runs at once; 0 keeps it out of the pool."""
     light_slots: int = _setting(_number(0, 256), 4)
     """Jobs of the light pool (probes, small things) that one worker runs at once."""
+    ffmpeg_binary: str | None = _setting(_text, None)
+    """The ffmpeg to use; if not said, the one that came with the imageio-ffmpeg wheel, then one on PATH."""
+    drain_seconds: float = _setting(_number(0, 3600, float), 10.0)
+    """How long a worker that is told to stop lets its jobs go on before it hands them back."""
     database_pool: int = _setting(_number(1, 1000), 10)
     """Connections to PostgreSQL that one process may hold."""
     log_level: str = _setting(_level, "INFO")

@@ -1,0 +1,64 @@
+# Everything a contributor needs, from an empty checkout. `make` lists it.
+#
+# Nothing has to be activated: each target uses the virtual environment in .venv, and makes it first where it is missing.
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo up test check schema format lock clean
+
+BIN := .venv/bin
+READY := .venv/.ready
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --quiet
+
+# A wheel brings Redis for 3.11 and 3.12, so those come first. A version manager's stub may stand in PATH without a Python
+# behind it: only one that runs counts.
+PYTHON ?= $(shell for each in python3.11 python3.12 python3; do \
+	if $$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$each; break; fi; done)
+
+# If make is killed outright, so are the processes below it.
+TETHERED = exec $(BIN)/python -I -S reelgraph/tether.py $$PPID KILL - -
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+venv: $(READY) ## make the virtual environment from the hashed lock
+
+$(READY): requirements.lock pyproject.toml
+	@if [ -z "$(PYTHON)" ]; then echo "Python 3.11 or newer is needed; if it has another name: make PYTHON=/path/to/python3" >&2; exit 1; fi
+	@if ! $(PYTHON) -c 'import venv, ensurepip' 2>/dev/null; then \
+		echo "$(PYTHON) cannot make virtual environments; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; fi
+	@echo "Making the virtual environment in .venv with $(PYTHON); the first time takes a minute"
+	@[ -e $(READY) ] || $(PYTHON) -m venv --clear .venv
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-deps --no-build-isolation -e .
+	@touch $(READY)
+
+demo: venv ## run the whole story once, from registration to a checked video
+	@$(TETHERED) $(BIN)/python -m reelgraph demo $(ARGS)
+
+up: venv ## start everything and keep it running; Ctrl-C stops it
+	@$(TETHERED) $(BIN)/python -m reelgraph up $(ARGS)
+
+test: venv ## run the tests, e.g. make test ARGS="-k timeline"
+	@$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadgroup $(ARGS)
+
+check: venv ## lint, format, types, layers, schema
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m reelgraph schema --check
+
+schema: venv ## write schema.graphql from the code
+	@$(BIN)/python -m reelgraph schema --write
+
+format: venv ## format the code and repair what can be repaired
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+lock: ## lock the dependencies of pyproject.toml again (needs uv)
+	@uv pip compile pyproject.toml --extra embedded --extra dev --universal --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock $(ARGS)
+
+clean: ## remove the virtual environment and the caches; data in .reelgraph stays
+	@rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

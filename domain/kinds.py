@@ -1,0 +1,96 @@
+"""The kinds of job: for each, what is asked (its spec) and what came of it (its result)."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, Self
+
+from domain.entity import Worded
+from domain.timeline import Timeline
+
+
+class JobKind(Worded):
+    """What a job does."""
+
+    INGEST = "INGEST", "Examine an uploaded file."
+    RENDER = "RENDER", "Make a video of a project's timeline."
+    PAUSE = "PAUSE", "Only take time: to try out a deployment's queue, workers and live updates."
+
+
+class Pool(Worded):
+    """Which workers' slots a job needs, so that heavy work never blocks a light one."""
+
+    RENDER = "render", "Heavy on the processor: renders."
+    LIGHT = "light", "Seconds at most: probes and other small things."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spec:
+    """What a job is asked to do. Its fields are plain JSON values."""
+
+    kind: ClassVar[JobKind]
+    pool: ClassVar[Pool]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as it is kept."""
+        return asdict(self)
+
+    @property
+    def digest(self) -> str:
+        """A fingerprint (SHA-256) by which equal requests are known."""
+        return hashlib.sha256(json.dumps(self.asked(), sort_keys=True).encode()).hexdigest()
+
+    def asked(self) -> dict[str, Any]:
+        """What of it the client said, as opposed to what was looked up for it."""
+        return self.to_json()
+
+    @classmethod
+    def from_json(cls, kept: dict[str, Any]) -> Self:
+        """Return it from how it was kept."""
+        return cls(**kept)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PauseSpec(Spec):
+    """Take this many seconds."""
+
+    kind = JobKind.PAUSE
+    pool = Pool.LIGHT
+
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class IngestSpec(Spec):
+    """Examine the file behind this asset."""
+
+    kind = JobKind.INGEST
+    pool = Pool.LIGHT
+
+    asset_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderSpec(Spec):
+    """Render this timeline (as it stood when the render was started) to this output."""
+
+    kind = JobKind.RENDER
+    pool = Pool.RENDER
+
+    timeline: dict[str, Any]
+    timeline_version: int
+    output: dict[str, Any]
+    name: str
+    """The file name of the video to be."""
+
+    def asked(self) -> dict[str, Any]:
+        """A client names the output; the timeline is whatever stands when the job is made."""
+        return {"output": self.output}
+
+    @property
+    def asset_ids(self) -> frozenset[str]:
+        """The assets it needs."""
+        return Timeline.from_json(self.timeline).asset_ids
+
+
+SPECS: dict[JobKind, type[Spec]] = {spec.kind: spec for spec in (PauseSpec, IngestSpec, RenderSpec)}

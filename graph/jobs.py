@@ -1,0 +1,235 @@
+"""Jobs: what there is to do, how far it is, and stopping or repeating it."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+
+import strawberry
+from sqlalchemy import and_, select
+from strawberry import auto
+
+from domain.asset import Asset
+from domain.job import Job, JobState, Order, same_request
+from domain.kinds import JobKind, PauseSpec
+from domain.project import Project
+from domain.refusals import (
+    IdempotencyKeyReused,
+    InvalidInput,
+    JobAlreadyEnded,
+    JobNotRetryable,
+    NotFound,
+    RenderAlreadyActive,
+)
+from domain.user import User
+from domain.viewer import Right, Scope
+from graph.context import Info
+from graph.face import Node, face, said, worded
+from graph.guard import mutation, query, scoped, signed_in, subscription
+from graph.pages import After, Before, Connection, First, Last, connection
+from graph.users import UserFace
+from persistence.work import Work
+
+if TYPE_CHECKING:
+    from graph.assets import AssetFace
+    from graph.projects import ProjectFace
+
+worded(JobKind)
+worded(JobState)
+
+LONGEST_PAUSE = 3600.0
+
+ProjectRef: TypeAlias = Annotated["ProjectFace", strawberry.lazy("graph.projects")]
+MaybeAsset: TypeAlias = Annotated["AssetFace", strawberry.lazy("graph.assets")] | None
+
+
+@face(Job, name="JobProgress")
+class ProgressFace:
+    """How far a job has come in its present attempt."""
+
+    stage: auto = said("What it is doing: queued, starting, fetching, encoding, verifying, …")
+    fraction: auto = said("Between 0 and 1; never goes backwards within an attempt.")
+    frames: auto = said("Frames done, where it counts frames.")
+    total_frames: auto = said("Frames in all.")
+    fps: auto = said("Frames a second, lately.")
+    speed: auto = said("Seconds of output made in a second.")
+    eta_seconds: auto = said("Seconds to go, as far as can be said.")
+
+
+@strawberry.type(name="JobError", description="Why a job failed, or why it is being tried again.")
+class ErrorFace:
+    """Two columns of a job as one thing."""
+
+    code: str = said("The kind of failure, for programs.")
+    message: str = said("What happened, for people.")
+
+
+@face(Job)
+class JobFace(Node):
+    """One piece of long work: queued, then processed by a worker, then completed, failed or cancelled."""
+
+    kind: auto = said("What it does.")
+    state: auto = said("Where it is in its life.")
+    attempt: auto = said("Which attempt this is; 0 before the first.")
+    failures: auto = said("How many attempts have failed since it was started or retried.")
+    created_at: auto = said("When it was asked for.")
+    started_at: auto = said("When a worker first took it.")
+    ended_at: auto = said("When it ended.")
+    version: auto = said("Rises with every change of state.")
+
+    @strawberry.field(description="How far it has come.", graphql_type=ProgressFace)
+    def progress(self: Any) -> Job:
+        return self
+
+    @strawberry.field(description="Why it failed, or why it is being tried again.")
+    def error(self: Any) -> ErrorFace | None:
+        return ErrorFace(code=self.error_code, message=self.error_message or "") if self.error_code else None
+
+    @strawberry.field(description="Where it belongs.", graphql_type=ProjectRef)
+    async def project(self: Any, info: Info) -> Project | None:
+        return await info.context.loaders.get(Project, self.project_id)
+
+    @strawberry.field(description="The asset it examines, or the one it made.", graphql_type=MaybeAsset)
+    async def asset(self: Any, info: Info) -> Asset | None:
+        return await info.context.loaders.get(Asset, self.asset_id)
+
+    @strawberry.field(description="Who asked for it; null when they are gone.", graphql_type=UserFace | None)
+    async def user(self: Any, info: Info) -> User | None:
+        return await info.context.loaders.get(User, self.user_id)
+
+
+@strawberry.input(description="Which job to cancel.")
+class CancelJobInput:
+    """Input of cancelJob."""
+
+    id: strawberry.ID = said("The job.")
+
+
+@strawberry.input(description="Which job to retry.")
+class RetryJobInput:
+    """Input of retryJob."""
+
+    id: strawberry.ID = said("A failed or cancelled job.")
+
+
+@strawberry.input(description="A job that only takes time.")
+class StartPauseInput:
+    """Input of startPause."""
+
+    project_id: strawberry.ID = said("Where it is to run.")
+    seconds: float = said("How long; at most an hour.")
+    idempotency_key: str | None = strawberry.field(
+        default=None, description="The same key and input again answer with the same job."
+    )
+
+
+async def visible_job(info: Info, job_id: str) -> Job:
+    """The job, if the viewer may see it."""
+    job = await info.context.loaders.get(Job, job_id)
+    if job is None or not await info.context.sees(job.project_id):
+        raise NotFound(kind="job", id=job_id)
+    return job
+
+
+async def job_with_key(work: Work, project_id: str, key: str | None) -> Job | None:
+    """The job that an idempotency key has made in a locked project."""
+    if key is None:
+        return None
+    return await work.session.scalar(select(Job).where(Job.project_id == project_id, Job.idempotency_key == key))
+
+
+@strawberry.type
+class JobQueries:
+    """What can be asked of jobs."""
+
+    @query(signed_in, JobFace | None)
+    async def job(self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="The job.")]) -> Job:
+        """One job."""
+        return await visible_job(info, id)
+
+    @query(signed_in, Connection[JobFace])
+    async def jobs(
+        self,
+        info: Info,
+        project_id: Annotated[strawberry.ID, strawberry.argument(description="Whose.")],
+        state: Annotated[JobState | None, strawberry.argument(description="Only those in this state.")] = None,
+        kind: Annotated[JobKind | None, strawberry.argument(description="Only those of this kind.")] = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+    ) -> Connection[Job]:
+        """The jobs of a project, newest first."""
+        await info.context.must_see(project_id)
+        where = [Job.project_id == project_id]
+        if state:
+            where.append(Job.state == state)
+        if kind:
+            where.append(Job.kind == kind)
+        return await connection(info, Job, and_(*where), first=first, after=after, last=last, before=before)
+
+
+@strawberry.type
+class JobMutations:
+    """What can be done to jobs."""
+
+    @mutation(scoped(Scope.RENDERS_WRITE), JobFace, refuses=(JobAlreadyEnded,))
+    async def cancel_job(
+        self, info: Info, input: Annotated[CancelJobInput, strawberry.argument(description="Which one.")]
+    ) -> Job:
+        """Stop a job: a waiting one at once, a running one within a second. Nothing of it is kept."""
+        async with info.context.resources.work() as work:
+            job = await work.job(info.context.me, input.id, Right.EDIT)
+            job.cancel(await work.now())
+        return job
+
+    @mutation(scoped(Scope.RENDERS_WRITE), JobFace, refuses=(JobNotRetryable, RenderAlreadyActive))
+    async def retry_job(
+        self, info: Info, input: Annotated[RetryJobInput, strawberry.argument(description="Which one.")]
+    ) -> Job:
+        """Start a failed or cancelled job over."""
+        seen = await visible_job(info, input.id)
+        async with info.context.resources.work() as work:
+            # The project first: it is what keeps two renders from starting at once.
+            await work.project(info.context.me, seen.project_id, Right.EDIT)
+            job = await work.job(info.context.me, input.id, Right.EDIT)
+            if job.kind == JobKind.RENDER and (active := await work.active_render(job.project_id)):
+                raise RenderAlreadyActive(job_id=active)
+            job.retry(await work.now())
+        return job
+
+    @mutation(scoped(Scope.RENDERS_WRITE), JobFace, refuses=(InvalidInput, IdempotencyKeyReused))
+    async def start_pause(
+        self, info: Info, input: Annotated[StartPauseInput, strawberry.argument(description="How long, and where.")]
+    ) -> Job:
+        """Start a job that only takes time, to try out a deployment's queue, workers and live updates."""
+        if not 0 < input.seconds <= LONGEST_PAUSE:
+            raise InvalidInput(path="seconds", problem=f"it must be more than 0 and at most {LONGEST_PAUSE:g}")
+        spec = PauseSpec(seconds=input.seconds)
+        async with info.context.resources.work() as work:
+            project = await work.project(info.context.me, input.project_id, Right.EDIT)
+            if made := await job_with_key(work, project.id, input.idempotency_key):
+                return same_request(made, spec)
+            return await work.place(
+                Order(
+                    spec=spec,
+                    project_id=project.id,
+                    user_id=info.context.me.user_id,
+                    idempotency_key=input.idempotency_key,
+                )
+            )
+
+
+@strawberry.type
+class JobSubscriptions:
+    """What can be watched of jobs."""
+
+    @subscription(signed_in, JobFace)
+    async def job(
+        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Which one.")]
+    ) -> AsyncGenerator[Job]:
+        """The job as it is now, then each newer state in order; completes behind the one in which the job ends."""
+        await visible_job(info, id)
+        async with aclosing(info.context.hub.states(id)) as states:
+            async for job in states:
+                info.context.look_afresh()
+                yield job

@@ -1,0 +1,96 @@
+"""Wake-ups for workers, over Taskiq: a message says only "pool X has work". What work it is, the claim decides in SQL.
+
+So at-most-once delivery is enough (a plain Redis list), a message too many finds nothing to do, and a lost one is made
+good within a second by the workers' own look at the table.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+from contextlib import suppress
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+from taskiq import BrokerMessage
+from taskiq.api import run_receiver_task
+from taskiq_redis import ListQueueBroker
+
+from domain.kinds import Pool
+
+logger = logging.getLogger(__name__)
+
+MOST_WAKES = 64
+"""Wake-ups are all alike: a list longer than any number of idle slots says nothing more."""
+_TASK = "wake"
+
+
+class _Wakes(ListQueueBroker):
+    """The list broker, with a bounded list and a listener that survives Redis."""
+
+    async def kick(self, message: BrokerMessage) -> None:
+        async with Redis(connection_pool=self.connection_pool) as redis, redis.pipeline(transaction=False) as pipe:
+            pipe.lpush(self.queue_name, message.message)
+            pipe.ltrim(self.queue_name, 0, MOST_WAKES - 1)
+            await pipe.execute()
+
+    async def listen(self) -> AsyncGenerator[bytes, None]:
+        pause = 0.05
+        while True:
+            try:
+                async with Redis(connection_pool=self.connection_pool) as redis:
+                    popped: Any = await redis.brpop([self.queue_name], timeout=5)
+                pause = 0.05
+                if popped:
+                    yield popped[1]
+            except (RedisError, OSError) as error:
+                logger.warning("the queue is out of reach, again in %.1f s: %s", pause, error)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 2.0)
+
+
+class Queue:
+    """One list of wake-ups for each pool."""
+
+    def __init__(self, url: str, *, namespace: str) -> None:
+        """Make the brokers; the first message connects."""
+        self._brokers = {
+            pool: _Wakes(
+                url,
+                queue_name=f"{namespace}:wake:{pool}",
+                max_connection_pool_size=16,
+                timeout=5,
+                socket_connect_timeout=2,
+                socket_timeout=10,
+            )
+            for pool in Pool
+        }
+
+    async def wake(self, pools: Collection[Pool]) -> None:
+        """Wake an idle slot of each pool. Never raises: the workers look for themselves every second."""
+        for pool in pools:
+            broker = self._brokers[pool]
+            message = broker.formatter.dumps(_message(broker.id_generator()))
+            try:
+                await broker.kick(message)
+            except (RedisError, OSError) as error:
+                logger.warning("no wake-up for the %s pool: %s", pool, error)
+
+    async def receive(self, pool: Pool, slots: int, work: Callable[[], Awaitable[None]]) -> None:
+        """Call `work` for each wake-up, at most `slots` at once: a message stays in Redis until a slot is idle."""
+        broker = self._brokers[pool]
+        broker.register_task(work, task_name=_TASK)
+        broker.is_worker_process = True
+        await run_receiver_task(broker, max_async_tasks=slots, max_prefetch=0, validate_params=False)
+
+    async def close(self) -> None:
+        """Let go of every connection."""
+        for broker in self._brokers.values():
+            with suppress(RedisError, OSError):
+                await broker.shutdown()
+
+
+def _message(task_id: str) -> Any:
+    from taskiq import TaskiqMessage
+
+    return TaskiqMessage(task_id=task_id, task_name=_TASK, labels={}, args=[], kwargs={})

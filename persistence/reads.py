@@ -1,0 +1,188 @@
+"""Look-ups that lock nothing: batches by id and keyset pages. Each opens a session for itself and is done with it."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, tuple_, union_all
+
+from domain.asset import Asset
+from domain.entity import Entity
+from domain.event import ProjectEvent, ProjectLog
+from domain.job import ENDED, Job, JobPayload, JobState
+from domain.kinds import JobKind, Pool
+from domain.membership import Membership
+from domain.project import Project
+from domain.refusals import InvalidInput
+from domain.upload import Upload
+from domain.user import User
+from domain.viewer import Role
+from persistence.database import Database
+
+E = TypeVar("E", bound=Entity)
+
+LARGEST_PAGE = 100
+NODES: tuple[type[Entity], ...] = (User, Membership, Project, Asset, Upload, Job)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """Which page of a list: Relay's four arguments, checked."""
+
+    count: int = 25
+    backwards: bool = False
+    cursor: tuple[datetime, str] | None = None
+    other: tuple[datetime, str] | None = None
+
+    @classmethod
+    def of(cls, first: int | None, after: str | None, last: int | None, before: str | None) -> "Window":
+        """Check the arguments of a connection."""
+        if first is not None and last is not None:
+            raise InvalidInput(path="last", problem="give either first or last, not both")
+        for path, count in (("first", first), ("last", last)):
+            if count is not None and not 0 <= count <= LARGEST_PAGE:
+                raise InvalidInput(path=path, problem=f"it must be between 0 and {LARGEST_PAGE}, not {count}")
+        earlier, later = _decoded("after", after), _decoded("before", before)
+        if last is not None:
+            return cls(count=last, backwards=True, cursor=later, other=earlier)
+        return cls(count=25 if first is None else first, cursor=earlier, other=later)
+
+
+def cursor_of(entity: Entity) -> str:
+    """Where the entity stands in a list; opaque to clients."""
+    return base64.urlsafe_b64encode(f"{entity.created_at.isoformat()} {entity.id}".encode()).decode()
+
+
+def _decoded(path: str, cursor: str | None) -> tuple[datetime, str] | None:
+    if cursor is None:
+        return None
+    try:
+        moment, _, entity_id = base64.urlsafe_b64decode(cursor).decode().partition(" ")
+        at = datetime.fromisoformat(moment)
+        if at.tzinfo is None or not entity_id or "\0" in entity_id:
+            raise ValueError  # noqa: TRY301 - one message for all that can be wrong with it
+    except (ValueError, binascii.Error):
+        raise InvalidInput(path=path, problem="it is not a cursor of this list") from None
+    return at, entity_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page(Generic[E]):
+    """A stretch of a list, newest first."""
+
+    items: list[E]
+    has_next: bool
+    has_previous: bool
+
+
+def claimable(pool: Pool) -> Select[Job]:
+    """The jobs of a pool that may be claimed now, in the order in which they are."""
+    due = or_(Job.not_before.is_(None), Job.not_before <= func.clock_timestamp())
+    query = select(Job).where(Job.pool == pool, Job.state == JobState.QUEUED, due)
+    return query.order_by(Job.priority.desc(), Job.queued_at)
+
+
+class Reads:
+    """Look-ups; who may see what is asked by the caller."""
+
+    def __init__(self, database: Database) -> None:
+        """Open nothing yet."""
+        self._sessions = database.sessions
+
+    async def by_ids(self, entity: type[E], ids: Sequence[str]) -> list[E | None]:
+        """The entities with these ids, in this order."""
+        async with self._sessions() as session:
+            found = await session.scalars(select(entity).where(entity.id.in_(set(ids))))
+            there = {each.id: each for each in found}
+        return [there.get(each) for each in ids]
+
+    async def kind_of(self, entity_id: str) -> type[Entity] | None:
+        """Which kind of node has this id."""
+        queries = [select(literal(index)).where(kind.id == entity_id) for index, kind in enumerate(NODES)]
+        async with self._sessions() as session:
+            index = await session.scalar(union_all(*queries))
+        return None if index is None else NODES[index]
+
+    async def roles(self, user_id: str, project_ids: Sequence[str]) -> list[Role | None]:
+        """What the user is in each of these projects."""
+        query = select(Membership.project_id, Membership.role).where(
+            Membership.user_id == user_id, Membership.project_id.in_(set(project_ids))
+        )
+        async with self._sessions() as session:
+            there: dict[str, Role] = {row.project_id: row.role for row in await session.execute(query)}
+        return [there.get(each) for each in project_ids]
+
+    async def page(self, entity: type[E], where: ColumnElement[bool], window: Window) -> Page[E]:
+        """One page, newest first."""
+        key = tuple_(entity.created_at, entity.id)
+        query = select(entity).where(where)
+        # "after" means older, since the newest come first.
+        if window.cursor:
+            edge = tuple_(*(literal(each) for each in window.cursor))
+            query = query.where(key > edge if window.backwards else key < edge)
+        if window.other:
+            edge = tuple_(*(literal(each) for each in window.other))
+            query = query.where(key < edge if window.backwards else key > edge)
+        order = (entity.created_at, entity.id)
+        query = query.order_by(*(order if window.backwards else (each.desc() for each in order)))
+        async with self._sessions() as session:
+            found = list((await session.scalars(query.limit(window.count + 1))).all())
+        more, items = len(found) > window.count, found[: window.count]
+        if window.backwards:
+            items.reverse()
+            return Page(items=items, has_next=window.cursor is not None, has_previous=more)
+        return Page(items=items, has_next=more, has_previous=window.cursor is not None)
+
+    async def count(self, entity: type[E], where: ColumnElement[bool]) -> int:
+        """How many there are in all."""
+        return await self._one(select(func.count()).select_from(entity).where(where))
+
+    async def payload(self, job_id: str) -> JobPayload | None:
+        """What lies beside a job."""
+        async with self._sessions() as session:
+            return await session.get(JobPayload, job_id)
+
+    async def asset_jobs(self, asset_ids: Sequence[str]) -> list[Job | None]:
+        """The newest job that made or examined each of these assets."""
+        query = select(Job).where(Job.asset_id.in_(set(asset_ids))).order_by(Job.created_at)
+        async with self._sessions() as session:
+            newest = {job.asset_id: job for job in await session.scalars(query)}
+        return [newest.get(each) for each in asset_ids]
+
+    async def active_renders(self, project_ids: Sequence[str]) -> list[Job | None]:
+        """The render of each of these projects that has not ended."""
+        query = select(Job).where(
+            Job.project_id.in_(set(project_ids)), Job.kind == JobKind.RENDER, Job.state.not_in(ENDED)
+        )
+        async with self._sessions() as session:
+            there = {job.project_id: job for job in await session.scalars(query)}
+        return [there.get(each) for each in project_ids]
+
+    async def has_claimable(self, pool: Pool) -> bool:
+        """Whether a job of the pool waits to be claimed."""
+        async with self._sessions() as session:
+            return await session.scalar(select(claimable(pool).exists())) is True
+
+    async def events(self, project_id: str, after: int, limit: int) -> list[ProjectEvent]:
+        """The project's log behind this entry, in order."""
+        query = (
+            select(ProjectEvent)
+            .where(and_(ProjectEvent.project_id == project_id, ProjectEvent.seq > after))
+            .order_by(ProjectEvent.seq)
+            .limit(limit)
+        )
+        async with self._sessions() as session:
+            return list((await session.scalars(query)).all())
+
+    async def last_event(self, project_id: str) -> int:
+        """Where the project's log ends."""
+        return await self._one(
+            select(func.coalesce(func.max(ProjectLog.last_seq), 0)).where(ProjectLog.project_id == project_id)
+        )
+
+    async def _one(self, query: Select[int]) -> int:
+        async with self._sessions() as session:
+            return (await session.scalars(query)).one()

@@ -1,0 +1,26 @@
+"""All declared tables in one metadata, for migrations and for tests."""
+
+from sqlalchemy import MetaData
+
+from domain import (
+    asset,
+    event,
+    job,
+    membership,
+    oauth_client,
+    project,
+    sign_in,
+    signing_key,
+    stored,
+    upload,
+    user,
+)
+from domain.entity import Base
+
+DECLARING = (asset, event, job, membership, oauth_client, project, sign_in, signing_key, stored, upload, user)
+"""The modules that declare tables; importing them is what puts a table into the metadata."""
+
+
+def declared() -> MetaData:
+    """The tables as the domain declares them."""
+    return Base.metadata

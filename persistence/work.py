@@ -1,0 +1,265 @@
+"""One transaction of decisions: loads that lock or refuse, and after the commit the bells and wake-ups by themselves.
+
+What to ring, whom to wake and what to tell the project's log are derived from the flush, so that nobody can forget
+them. Locks are taken from the outside in (project, then what lies in it) and the log's counter last of all; that order
+is what keeps two transactions from waiting for each other.
+"""
+
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Iterable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import delete, event, func, insert, inspect, select, update
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from domain.asset import Asset, AssetState
+from domain.entity import Base, Entity
+from domain.event import Happening, ProjectEvent, ProjectLog, added, changed, removed
+from domain.job import ENDED, Job, JobPayload, JobState, Order
+from domain.kinds import JobKind, Pool, RenderSpec
+from domain.media import MediaFacts
+from domain.membership import Membership
+from domain.project import Project
+from domain.refusals import NotFound
+from domain.stored import StoredObject
+from domain.upload import Upload
+from domain.user import User
+from domain.viewer import Right, Role, Viewer
+from persistence.reads import claimable
+
+E = TypeVar("E", bound=Entity)
+InProject = TypeVar("InProject", Asset, Job, Upload)
+
+
+def log_topic(project_id: str) -> str:
+    """The bell of a project's log; an entity's own bell is its id."""
+    return f"log:{project_id}"
+
+
+class Work:
+    """A transaction in progress. Every load of something that is somebody's takes the viewer who asks."""
+
+    def __init__(self, session: AsyncSession) -> None:
+        """Listen to what the session flushes."""
+        self.session = session
+        self.rings: set[str] = set()
+        self.wakes: set[Pool] = set()
+        self._happened: list[Happening] = []
+        self._ingests: set[Job] = set()
+        event.listen(session.sync_session, "before_flush", self._before_flush)
+
+    # Loads that lock, or refuse
+
+    async def project(self, viewer: Viewer, project_id: str, right: Right) -> Project:
+        """The project, locked: nothing in it starts or is added meanwhile."""
+        project = await self.locked(Project, project_id)
+        role = await self.role(viewer.user_id, project_id)
+        if project is None or not viewer.sees(role):
+            raise NotFound(kind="project", id=project_id)
+        viewer.needs(right, role)
+        return project
+
+    async def job(self, viewer: Viewer, job_id: str, right: Right) -> Job:
+        """The job, locked."""
+        return await self._in_project(Job, viewer, job_id, right)
+
+    async def asset(self, viewer: Viewer, asset_id: str, right: Right) -> Asset:
+        """The asset, locked."""
+        return await self._in_project(Asset, viewer, asset_id, right)
+
+    async def upload(self, viewer: Viewer, upload_id: str, right: Right) -> Upload:
+        """The upload, locked."""
+        return await self._in_project(Upload, viewer, upload_id, right)
+
+    async def user(self, user_id: str) -> User:
+        """The user, locked."""
+        user = await self.locked(User, user_id)
+        if user is None:
+            raise NotFound(kind="user", id=user_id)
+        return user
+
+    async def membership(self, project_id: str, user_id: str) -> Membership | None:
+        """The user's membership, locked, if there is one."""
+        query = select(Membership).where(Membership.project_id == project_id, Membership.user_id == user_id)
+        return await self.session.scalar(query.with_for_update())
+
+    async def role(self, user_id: str, project_id: str) -> Role | None:
+        """What the user is in the project."""
+        query = select(Membership.role).where(Membership.project_id == project_id, Membership.user_id == user_id)
+        return await self.session.scalar(query)
+
+    async def locked(self, entity: type[E], entity_id: str) -> E | None:
+        """The row as it is now, locked against other changes (not against references to it)."""
+        query = select(entity).where(entity.id == entity_id).with_for_update(key_share=True)
+        return await self.session.scalar(query, execution_options={"populate_existing": True})
+
+    async def _in_project(self, entity: type[InProject], viewer: Viewer, entity_id: str, right: Right) -> InProject:
+        kind = entity.__name__.lower()
+        found = await self.locked(entity, entity_id)
+        role = await self.role(viewer.user_id, found.project_id) if found else None
+        if found is None or not viewer.sees(role):
+            raise NotFound(kind=kind, id=entity_id)
+        viewer.needs(right, role)
+        return found
+
+    async def claimable(self, pool: Pool) -> Job | None:
+        """The pool's next job, locked; those that others are claiming are passed over."""
+        query = claimable(pool).limit(1).with_for_update(skip_locked=True, key_share=True)
+        return await self.session.scalar(query)
+
+    # Facts for decisions
+
+    async def now(self) -> datetime:
+        """The database's clock: the only one that every process shares."""
+        return (await self.session.scalars(select(func.clock_timestamp()))).one()
+
+    async def facts(self, project_id: str, asset_ids: Iterable[str]) -> dict[str, MediaFacts | None]:
+        """What is known of these assets of the project; those that are not there are left out."""
+        query = select(Asset.id, Asset.media).where(Asset.project_id == project_id, Asset.id.in_(set(asset_ids)))
+        rows = (await self.session.execute(query)).all()
+        return {asset_id: MediaFacts.from_json(media) if media else None for asset_id, media in rows}
+
+    async def active_render(self, project_id: str) -> str | None:
+        """The id of the render that has not ended in a locked project."""
+        query = select(Job.id).where(Job.project_id == project_id, Job.kind == JobKind.RENDER, Job.state.not_in(ENDED))
+        return await self.session.scalar(query)
+
+    async def job_that_needs(self, asset: Asset) -> str | None:
+        """The id of a job that has not ended and would miss the asset."""
+        for job in await self.active_jobs(asset.project_id):
+            if job.asset_id == asset.id:
+                return job.id
+            if (
+                job.kind == JobKind.RENDER
+                and asset.id in RenderSpec.from_json((await self.payload(job.id)).spec).asset_ids
+            ):
+                return job.id
+        return None
+
+    async def active_jobs(self, project_id: str) -> list[Job]:
+        """The project's jobs that have not ended, locked."""
+        query = select(Job).where(Job.project_id == project_id, Job.state.not_in(ENDED)).order_by(Job.id)
+        found = await self.session.scalars(query.with_for_update(key_share=True))
+        return list(found.all())
+
+    # Changes
+
+    def add(self, *entities: Base) -> None:
+        """Keep new rows."""
+        self.session.add_all(entities)
+
+    async def place(self, order: Order) -> Job:
+        """Keep a new job."""
+        job, payload = order.place(await self.now())
+        self.session.add(job)
+        await self.session.flush()
+        self.session.add(payload)
+        return job
+
+    async def payload(self, job_id: str) -> JobPayload:
+        """What lies beside the job."""
+        return await self.session.get_one(JobPayload, job_id)
+
+    async def doom(self, object_id: str) -> None:
+        """Let the sweeper remove a stored object."""
+        if stored := await self.locked(StoredObject, object_id):
+            stored.doom(await self.now())
+
+    async def delete(self, entity: Base) -> None:
+        """Remove the row."""
+        await self.session.delete(entity)
+
+    async def delete_project(self, project: Project) -> None:
+        """Remove a locked project with all that is in it: jobs are cancelled, objects doomed, then rows go."""
+        now = await self.now()
+        for job in await self.active_jobs(project.id):
+            job.cancel(now)
+            self.rings.add(job.id)
+        # Whoever writes to the log holds one of these rows, so nobody is in the middle of that when the log goes.
+        inside: tuple[InstrumentedAttribute[str], ...] = (Asset.project_id, Upload.project_id, Membership.project_id)
+        for column in inside:
+            await self.session.execute(select(column).where(column == project.id).with_for_update())
+        self.rings |= {project.id, log_topic(project.id)}
+        await self.session.execute(
+            update(StoredObject)
+            .where(StoredObject.project_id == project.id, StoredObject.doomed_at.is_(None))
+            .values(doomed_at=now)
+        )
+        await self.session.flush()
+        self._happened = [told for told in self._happened if told.project_id != project.id]
+        await self.session.execute(delete(Project).where(Project.id == project.id))
+
+    # What the commit tells
+
+    def _before_flush(self, session: Session, _context: Any, _instances: Any) -> None:
+        for entity in session.new:
+            self._happened.extend(added(entity))
+            self._note(entity)
+        for entity in session.dirty:
+            fields = {each.key for each in inspect(entity).attrs if each.history.has_changes()}
+            if fields:
+                self._happened.extend(changed(entity, fields))
+                self._note(entity)
+        for entity in session.deleted:
+            self._happened.extend(removed(entity))
+            self._note(entity)
+
+    def _note(self, entity: object) -> None:
+        if isinstance(entity, Entity):
+            self.rings.add(entity.id)
+        if isinstance(entity, Job) and entity.state == JobState.QUEUED and entity.not_before is None:
+            self.wakes.add(entity.pool)
+        if isinstance(entity, Job) and entity.kind == JobKind.INGEST:
+            self._ingests.add(entity)
+
+    async def close(self) -> None:
+        """Flush, write the log, commit."""
+        await self.session.flush()
+        await self._follow_ingests()
+        happened: dict[str, list[Happening]] = defaultdict(list)
+        for each in self._happened:
+            happened[each.project_id].append(each)
+        for project_id in sorted(happened):
+            await self._tell(project_id, happened[project_id])
+        await self.session.commit()
+
+    async def _follow_ingests(self) -> None:
+        """An asset shares the fate of the job that examines it, wherever that was decided."""
+        for job in self._ingests:
+            if job.asset_id is None:
+                continue
+            asset = await self.locked(Asset, job.asset_id)
+            if asset is None or asset.state == AssetState.READY:
+                continue
+            if job.state in {JobState.FAILED, JobState.CANCELLED} and asset.state == AssetState.PROCESSING:
+                asset.reject(job.error_message or "Its examination was cancelled; retry the job to examine it.")
+            elif job.state == JobState.QUEUED and asset.state == AssetState.REJECTED:
+                asset.examine_again()
+        await self.session.flush()
+
+    async def _tell(self, project_id: str, happened: list[Happening]) -> None:
+        count = upsert(ProjectLog).values(project_id=project_id, last_seq=len(happened))
+        count = count.on_conflict_do_update(
+            index_elements=[ProjectLog.project_id], set_={"last_seq": ProjectLog.last_seq + len(happened)}
+        )
+        last: int = (await self.session.scalars(count.returning(ProjectLog.last_seq))).one()
+        first = last - len(happened) + 1
+        rows = [
+            {"project_id": project_id, "seq": first + index, "kind": each.kind, "subject_id": each.subject_id}
+            for index, each in enumerate(happened)
+        ]
+        await self.session.execute(insert(ProjectEvent), rows)
+        self.rings.add(log_topic(project_id))
+
+
+@asynccontextmanager
+async def transaction(session: AsyncSession) -> AsyncGenerator[Work]:
+    """Run one transaction: commit at the end of the block, roll back when it raises."""
+    async with session:
+        work = Work(session)
+        yield work
+        await work.close()

@@ -1,0 +1,81 @@
+"""One API process: uvicorn around the application."""
+
+import asyncio
+import ipaddress
+import socket
+from dataclasses import replace
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from persistence.settings import Settings
+from reelgraph.home import StartError
+
+_HOST, _PORT = "127.0.0.1", 8000
+_GRACE = 5  # seconds that running requests get at a stop
+
+
+def serve(settings: Settings, *, host: str | None, port: int | None, public_url_is_set: bool) -> None:
+    """Serve until SIGTERM or SIGINT, then let running requests end.
+
+    Without host and port it listens where PUBLIC_URL points, if that is an address of a machine, else on
+    127.0.0.1:8000. Port 0 takes any free one. Where PUBLIC_URL is not set, it becomes the address we listen on.
+    """
+    usual_host, usual_port = _address(settings.public_url)
+    listener = _listen(host or usual_host, usual_port if port is None else port)
+    listening_on = "http://{}:{}".format(*listener.getsockname()[:2])
+    if not public_url_is_set:
+        settings = replace(settings, public_url=listening_on)
+    # Late, for the application is most of the start-up time and a taken port should be told at once.
+    from graph.app import create_app
+
+    draining = asyncio.Event()
+    config = uvicorn.Config(
+        create_app(settings, draining=draining),
+        loop="uvloop",
+        ws="websockets-sansio",
+        ws_per_message_deflate=False,  # costs more than it saves on small messages
+        ws_max_size=256 * 2**10,
+        ws_ping_interval=20,
+        ws_ping_timeout=20,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=_GRACE,
+    )
+    print(f"Listening on {listening_on}", flush=True)
+    _Server(config, draining).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, draining: asyncio.Event) -> None:
+        super().__init__(config)
+        self._draining = draining
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Tell live streams, which end by no other means, before waiting for them."""
+        self._draining.set()
+        await super().shutdown(sockets)
+
+
+def _address(public_url: str) -> tuple[str, int]:
+    parts = urlsplit(public_url)
+    host, port = parts.hostname or "", parts.port
+    if parts.scheme != "http" or port is None:
+        return _HOST, _PORT
+    if host == "localhost":
+        return _HOST, port
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:  # a name: a proxy answers to it, not we
+        return _HOST, _PORT
+    return host, port
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server(
+            (host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048
+        )
+    except OSError as error:
+        raise StartError(f"cannot listen on {host}:{port}: {error.strerror}. Choose with --host and --port") from None

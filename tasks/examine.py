@@ -1,0 +1,245 @@
+"""Look into a media file with PyAV, and say what is there as one line of JSON.
+
+Run as a script by `tasks.probe`, in a limited child: what is read here may be made to break a decoder. It knows nothing
+of ours, so that nothing of ours is there to break. It observes; `tasks.probe` judges, except where going on would cost
+too much: then it says {"rejected": why}.
+"""
+
+import json
+import sys
+from fractions import Fraction
+from typing import Any, BinaryIO, TextIO
+
+import av
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Disposition, Stream
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+PACKETS_TO_DECODE = 300
+"""A first frame that has not come after so many packets will not come."""
+MATRICES = {1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc", 10: "bt2020c"}
+
+
+class Rejected(Exception):  # noqa: N818 - reads as what happened
+    """The file is no good; the message is a sentence for its owner."""
+
+
+class Seen:
+    """What the packets of one stream add up to, in its time base."""
+
+    def __init__(self, stream: Stream) -> None:
+        """Begin with nothing seen."""
+        self.stream = stream
+        self.time_base = stream.time_base or Fraction(1, 1000)
+        self.packets = 0
+        self.times: list[int] = []
+        self.durations: list[int] = []
+        self.first_frame: Any = None
+        self.last_is_corrupt = False
+
+    def add(self, packet: "Packet[Any]") -> None:
+        """Count a packet and, until one frame is there, decode."""
+        self.last_is_corrupt = packet.is_corrupt
+        if self.first_frame is None and self.packets < PACKETS_TO_DECODE:
+            self.first_frame = next(iter(packet.decode()), None)
+        if packet.is_discard:
+            return
+        self.packets += 1
+        time = packet.dts if packet.pts is None else packet.pts
+        if time is not None:
+            self.times.append(time)
+            self.durations.append(packet.duration or 0)
+
+    def finish(self) -> None:
+        """Ask the decoder for what it still holds."""
+        if self.first_frame is None and self.packets:
+            self.first_frame = next(iter(self.stream.codec_context.decode(None)), None)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType, reportUnknownVariableType]  # typed per kind of stream only
+
+    @property
+    def start(self) -> Fraction | None:
+        """Seconds to its first moment."""
+        return min(self.times) * self.time_base if self.times else None
+
+    def end(self, usual_duration: Fraction) -> Fraction | None:
+        """Seconds to the end of its last frame; `usual_duration` stands in where the packet has none."""
+        if not self.times:
+            return None
+        time, duration = max(zip(self.times, self.durations, strict=True))
+        return time * self.time_base + (duration * self.time_base or usual_duration)
+
+
+def opened(file: BinaryIO, formats: str, max_pixels: int) -> InputContainer:
+    """Open a file, seen as bytes only: no name to guess from, no other file to follow, no protocol."""
+    head = file.read(4096)
+    file.seek(0)
+    options = {"format_whitelist": formats, "protocol_whitelist": "none", "max_pixels": str(max_pixels)}
+    try:
+        container = av.open(file, mode="r", options=options, buffer_size=2**20)
+    except (av.FFmpegError, ValueError):
+        if head[4:8] == b"ftyp":
+            raise Rejected("The file is incomplete or damaged: it begins as MP4, but its index is missing.") from None
+        raise Rejected("The file is not a media file of a kind we can read.") from None
+    container.metadata.setdefault("doc_type", "webm" if b"webm" in head[:64] else "")
+    return container
+
+
+def chosen(container: InputContainer) -> tuple[VideoStream | None, AudioStream | None]:
+    """The first real picture and the first sound, as FFmpeg's `V:0` and `a:0` choose them."""
+    covers = Disposition.attached_pic | Disposition.timed_thumbnails
+    videos = [each for each in container.streams.video if not each.disposition & covers]
+    return next(iter(videos), None), next(iter(container.streams.audio), None)
+
+
+def read(container: InputContainer, max_pixels: int) -> dict[int, Seen]:
+    """Read every packet; decode the first frame of the picture and of the sound."""
+    seen = {stream.index: Seen(stream) for stream in chosen(container) if stream}
+    for each in seen.values():
+        context = each.stream.codec_context
+        if not context.is_decoder:
+            raise Rejected("The file is in a format we cannot decode.")
+        context.thread_count = 1
+        context.options = {"max_pixels": str(max_pixels), "err_detect": "explode"}
+    try:
+        for packet in container.demux([each.stream for each in seen.values()]):
+            if packet.size:
+                seen[packet.stream_index].add(packet)
+        for each in seen.values():
+            each.finish()
+    except (av.FFmpegError, EOFError) as error:
+        raise Rejected(f"The file is damaged: {error.strerror or error}.") from None
+    return seen
+
+
+def probe(file: BinaryIO, formats: str, max_pixels: int, size: int) -> dict[str, Any]:
+    """Everything `tasks.probe` judges by."""
+    with opened(file, formats, max_pixels) as container:
+        video, audio = chosen(container)
+        if video and video.width * video.height > max_pixels:
+            raise Rejected(_too_many(video.width, video.height, max_pixels))
+        seen = read(container, max_pixels)
+        start = Fraction(container.start_time or 0, av.time_base)
+        return {
+            "format": container.format.name,
+            "brand": container.metadata.get("major_brand", ""),
+            "doc_type": container.metadata["doc_type"],
+            "announced_seconds": container.duration / av.time_base if container.duration else None,
+            "incomplete": any(map(_incomplete, seen.values())) or _beyond(container, size),
+            "video": video and _video(video, seen[video.index], start),
+            "audio": audio and _audio(audio, seen[audio.index], start),
+        }
+
+
+def _video(stream: VideoStream, seen: Seen, start: Fraction) -> dict[str, Any]:
+    frame: VideoFrame | None = seen.first_frame
+    rate = _rate(stream, seen)
+    end = seen.end(1 / rate if rate else Fraction(0))
+    return {
+        "codec": stream.codec_context.codec.canonical_name,
+        "packets": seen.packets,
+        "decodes": frame is not None,
+        "width": frame.width if frame else stream.width,
+        "height": frame.height if frame else stream.height,
+        "pixel_shape": str(stream.sample_aspect_ratio or 1),
+        "rotation": -frame.rotation % 360 if frame else 0,
+        "matrix": MATRICES.get(int(frame.colorspace)) if frame else None,
+        "rate": rate and str(rate),
+        "seconds": None if end is None else float(end - start),
+    }
+
+
+def _audio(stream: AudioStream, seen: Seen, start: Fraction) -> dict[str, Any]:
+    end = seen.end(Fraction(0))
+    return {
+        "codec": stream.codec_context.codec.canonical_name,
+        "packets": seen.packets,
+        "decodes": seen.first_frame is not None,
+        "channels": stream.codec_context.channels,
+        "sample_rate": stream.codec_context.sample_rate,
+        "seconds": None if end is None else float(end - start),
+    }
+
+
+def _rate(stream: VideoStream, seen: Seen) -> Fraction | None:
+    """Frames a second: the exact rate the file states where its frames agree on average, else that average."""
+    stated = stream.guessed_rate
+    first, end = seen.start, seen.end(1 / stated if stated else Fraction(0))
+    if first is None or end is None or end <= first:
+        return stated
+    average = len(seen.times) / (end - first)
+    if stated and abs(average / stated - 1) < Fraction(1, 200):
+        return stated
+    return average.limit_denominator(1001)
+
+
+def _incomplete(seen: Seen) -> bool:
+    return seen.last_is_corrupt
+
+
+def _beyond(container: InputContainer, size: int) -> bool:
+    """Whether an MP4's index tells of data after the end of the file."""
+    if not container.format.name.startswith("mov"):
+        return False
+    return any(entry.pos + entry.size > size for stream in container.streams for entry in stream.index_entries)
+
+
+def _too_many(width: int, height: int, max_pixels: int) -> str:
+    return f"A picture of {width} x {height} has {width * height:,} pixels; {max_pixels:,} are allowed."
+
+
+def measure(file: BinaryIO, formats: str, max_pixels: int) -> dict[str, Any]:
+    """What a rendered file is, exactly, for comparison with its plan."""
+    with opened(file, formats, max_pixels) as container:
+        video, audio = chosen(container)
+        if video is None:
+            raise Rejected("The file has no picture.")
+        seen = read(container, max_pixels)
+        pictures, sounds = seen[video.index], seen[audio.index] if audio else None
+        step = 1 / (video.average_rate or Fraction(1))
+        moments = sorted(zip(pictures.times, pictures.durations, strict=True))
+        ends = [*(time for time, _ in moments[1:]), sum(moments[-1]) if moments else 0]
+        steps = ((end - time) * pictures.time_base for (time, _), end in zip(moments, ends, strict=True))
+        return {
+            "video_codec": video.codec_context.codec.canonical_name,
+            "width": video.width,
+            "height": video.height,
+            "frame_rate": str(video.average_rate),
+            "frames": pictures.packets,
+            "first_time": str(pictures.start),
+            "uneven_steps": sum(each != step for each in steps),
+            "audio_codec": audio and audio.codec_context.codec.canonical_name,
+            "sample_rate": audio and audio.codec_context.sample_rate,
+            "channels": audio and audio.codec_context.channels,
+            "samples": audio and sounds and _samples(audio, sounds),
+        }
+
+
+def _samples(stream: AudioStream, seen: Seen) -> int | None:
+    """Samples from time 0 on: what lies before is the encoder's lead-in, which players skip."""
+    end = seen.end(Fraction(0))
+    return None if end is None else round(end * stream.codec_context.sample_rate)
+
+
+def main(arguments: list[str], out: TextIO) -> None:
+    """Answer one question about one file."""
+    verb, path, formats, max_pixels = arguments
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - as light as can be
+            size = file.seek(0, 2)
+            file.seek(0)
+            if verb == "probe":
+                answer = probe(file, formats, int(max_pixels), size)
+            else:
+                answer = measure(file, formats, int(max_pixels))
+    except Rejected as reason:
+        answer = {"rejected": str(reason)}
+    except MemoryError:
+        answer = {"rejected": "Reading the file needs too much memory."}
+    out.write(json.dumps(answer) + "\n")
+
+
+if __name__ == "__main__":
+    av.logging.set_level(None)
+    main(sys.argv[1:], sys.stdout)

@@ -1,0 +1,168 @@
+"""What a running job holds: what it was asked, a folder of its own, and a heartbeat that speaks and listens for it."""
+
+import asyncio
+import logging
+import shutil
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import Enum, auto
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import func, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from domain.job import Failure, Job, JobState, Progress
+from domain.entity import Entity
+from domain.kinds import Spec
+from domain.stored import StoredObject
+from persistence.resources import Resources
+from persistence.work import Work
+
+E = TypeVar("E", bound=Entity)
+
+logger = logging.getLogger(__name__)
+
+BEAT_SECONDS = 0.5
+"""How often a running job tells its progress and hears whether it is to stop."""
+
+Store = Callable[[Work, Job], Awaitable[str | None]]
+"""Writes a job's output rows in the transaction that ends it; returns the id of the asset it made, if any."""
+
+
+async def store_nothing(_work: Work, _job: Job) -> None:
+    """For jobs that leave no rows behind."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """What came of a job, and how to keep it."""
+
+    result: dict[str, Any] = field(default_factory=dict[str, Any])
+    store: Store = store_nothing
+
+
+class JobFailed(Exception):
+    """The attempt failed for a reason that can be told."""
+
+    def __init__(self, code: str, message: str, *, hopeless: bool = False) -> None:
+        """Say why; hopeless means that trying again cannot help."""
+        super().__init__(message)
+        self.failure = Failure(code=code, message=message, hopeless=hopeless)
+
+
+class Verdict(Enum):
+    """Why a heartbeat ended."""
+
+    CANCEL = auto()
+    LOST = auto()
+
+
+class Lease:
+    """One attempt at one job, held by one worker."""
+
+    def __init__(self, *, job: Job, spec: Spec, token: str, folder: Path, resources: Resources) -> None:
+        """Begin as the claim left it."""
+        self.job_id = job.id
+        self.project_id = job.project_id
+        self.user_id = job.user_id
+        self.asset_id = job.asset_id
+        self.attempt = job.attempt
+        self.kind = job.kind
+        self.token = token
+        self.spec = spec
+        self.folder = folder
+        self.resources = resources
+        self._progress = Progress(stage="starting")
+        self._told: Progress | None = None
+        self._announced: list[str] = []
+
+    def report(self, progress: Progress) -> None:
+        """Say how far it has come; the next heartbeat tells it. Cheap: call it as often as you like."""
+        self._progress = progress
+
+    async def row(self, entity: type[E], entity_id: str) -> E:
+        """A row that the job needs; without it the job is hopeless."""
+        (found,) = await self.resources.reads().by_ids(entity, [entity_id])
+        if found is None:
+            raise JobFailed("INPUT_GONE", f"The {entity.__name__.lower()} {entity_id} was deleted.", hopeless=True)
+        return found
+
+    async def announce(self, key: str, content_type: str, within: timedelta) -> StoredObject:
+        """Note in the ledger an object that is about to be stored; unless it is kept, it goes with the attempt."""
+        async with self.resources.work() as work:
+            stored = StoredObject(
+                project_id=self.project_id, key=key, content_type=content_type, expires_at=await work.now() + within
+            )
+            work.add(stored)
+        self._announced.append(stored.id)
+        return stored
+
+    async def clear(self) -> None:
+        """Remove what the attempt leaves behind: its folder, and the objects that nothing kept."""
+        await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+        if self._announced:
+            async with self.resources.work() as work:
+                for object_id in self._announced:
+                    stored = await work.locked(StoredObject, object_id)
+                    if stored and stored.stored_at is None:
+                        stored.doom(await work.now())
+
+    async def beat(self) -> Verdict:
+        """Keep the lease, tell the progress, and return when the job is to stop."""
+        lease = self.resources.settings.lease_seconds
+        held_until = time.monotonic() + lease
+        while True:
+            await asyncio.sleep(BEAT_SECONDS)
+            started = time.monotonic()
+            try:
+                async with asyncio.timeout(lease):
+                    cancel = await self._beat_once()
+            except (DBAPIError, OSError, TimeoutError) as error:
+                logger.warning("job %s: a heartbeat failed: %s", self.job_id, error)
+                if time.monotonic() > held_until:
+                    return Verdict.LOST
+                continue
+            if cancel is None:
+                return Verdict.LOST
+            if cancel:
+                return Verdict.CANCEL
+            held_until = started + lease
+
+    async def _beat_once(self) -> bool | None:
+        """Whether a cancel was asked for; None when the lease is no longer ours."""
+        progress = self._progress
+        changed = progress != self._told
+        async with self.resources.database.sessions() as session, session.begin():
+            cancel = await _beat(session, self.job_id, self.token, progress, self.resources.settings.lease_seconds)
+        if changed and cancel is not None:
+            self._told = progress
+            await self.resources.doorbells.ring([self.job_id])
+        return cancel
+
+
+async def _beat(session: AsyncSession, job_id: str, token: str, progress: Progress, lease: float) -> bool | None:
+    # The one bulk UPDATE of a job: it loads nothing, waits for no disk, and rings by hand. A crash of the database
+    # may forget the last few; clients order what they see by version and attempt first.
+    await session.execute(func.set_config("synchronous_commit", "off", True).select())
+    statement = (
+        update(Job)
+        .where(Job.id == job_id, Job.token == token, Job.state == JobState.PROCESSING)
+        .values(
+            lease_expires_at=func.clock_timestamp() + timedelta(seconds=lease),
+            beat=Job.beat + 1,
+            stage=progress.stage,
+            fraction=func.greatest(Job.fraction, min(progress.fraction, 1.0)),
+            frames=progress.frames,
+            total_frames=progress.total_frames,
+            fps=progress.fps,
+            speed=progress.speed,
+            eta_seconds=progress.eta_seconds,
+        )
+        .returning(Job.cancel_requested)
+        .execution_options(synchronize_session=False)
+    )
+    return (await session.scalars(statement)).one_or_none()

@@ -1,0 +1,19 @@
+"""Which function does which kind of job. A new kind is one line here."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from domain.kinds import JobKind
+from tasks.ingest import ingest
+from tasks.lease import Done, Lease
+from tasks.pause import pause
+from tasks.render import render
+
+Function = Callable[[Lease, Any], Awaitable[Done]]
+"""Takes the lease and the kind's own spec."""
+
+FUNCTIONS: dict[JobKind, Function] = {
+    JobKind.INGEST: ingest,
+    JobKind.RENDER: render,
+    JobKind.PAUSE: pause,
+}

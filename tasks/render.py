@@ -1,0 +1,122 @@
+"""Make a video of a timeline: fetch the originals, encode, verify, publish."""
+
+from datetime import timedelta
+from pathlib import Path
+
+from domain.asset import Asset, AssetState
+from domain.entity import new_id
+from domain.job import Job, Progress
+from domain.kinds import RenderSpec
+from domain.media import MediaFacts
+from domain.render import Output, Plan, Source, compile_plan, mismatches
+from domain.stored import StoredObject
+from domain.timeline import Timeline
+from persistence.storage import StoredFile
+from persistence.work import Work
+from tasks.ffmpeg import FONT, FfmpegFailed, FfmpegProgress, find_ffmpeg, run_ffmpeg
+from tasks.lease import Done, JobFailed, Lease
+from tasks.probe import measure, probe
+from tasks.process import Limits
+
+CONTENT_TYPE = "video/mp4"
+ANNOUNCED_FOR = timedelta(hours=6)
+"""How long a finished video may take to reach storage."""
+
+
+async def render(lease: Lease, spec: RenderSpec) -> Done:
+    """Render in the attempt's own folder; publish only what is as planned, to the frame."""
+    timeline, output = Timeline.from_json(spec.timeline), Output.from_json(spec.output)
+    sources = await _fetched(lease, timeline)
+    plan = compile_plan(timeline, output, sources, font=FONT, max_pixels=lease.resources.settings.max_pixels)
+    video = await _encoded(lease, plan)
+    lease.report(Progress(stage="verifying", fraction=0.95, frames=plan.frames, total_frames=plan.frames))
+    if wrong := mismatches(plan, await measure(video, folder=lease.folder)):
+        raise JobFailed("NOT_AS_PLANNED", " ".join(wrong))
+    facts = await probe(
+        video,
+        claimed_content_type=CONTENT_TYPE,
+        filename=spec.name,
+        max_pixels=lease.resources.settings.max_pixels,
+        folder=lease.folder,
+    )
+    lease.report(Progress(stage="publishing", fraction=0.98, frames=plan.frames, total_frames=plan.frames))
+    return await _published(lease, spec, video, facts)
+
+
+async def _fetched(lease: Lease, timeline: Timeline) -> dict[str, Source]:
+    """The originals that the timeline uses, as files that ffmpeg can seek in."""
+    folder = lease.folder / "sources"
+    folder.mkdir()
+    sources: dict[str, Source] = {}
+    for number, asset_id in enumerate(sorted(timeline.asset_ids)):
+        lease.report(Progress(stage="fetching", fraction=0.05 * number / len(timeline.asset_ids)))
+        asset = await lease.row(Asset, asset_id)
+        if asset.facts is None:
+            raise JobFailed("ASSET_NOT_READY", f"{asset.name} cannot be used.", hopeless=True)
+        stored = await lease.row(StoredObject, asset.object_id)
+        path = folder / asset_id
+        await lease.resources.storage.fetch(stored.key, path)
+        sources[asset_id] = Source(path=path, facts=asset.facts)
+    return sources
+
+
+async def _encoded(lease: Lease, plan: Plan) -> Path:
+    folder = lease.folder / "output"
+    folder.mkdir()
+    for name, content in plan.files.items():
+        (folder / name).write_text(content, encoding="utf-8")
+
+    def tell(progress: FfmpegProgress) -> None:
+        lease.report(
+            Progress(
+                stage="encoding",
+                fraction=0.05 + 0.9 * progress.fraction,
+                frames=progress.frame,
+                total_frames=plan.frames,
+                fps=progress.fps,
+                speed=progress.speed,
+                eta_seconds=progress.eta_seconds,
+            )
+        )
+
+    settings = lease.resources.settings
+    lease.report(Progress(stage="encoding", fraction=0.05, frames=0, total_frames=plan.frames))
+    try:
+        await run_ffmpeg(
+            find_ffmpeg(settings.ffmpeg_binary),
+            plan.argv,
+            folder=folder,
+            total_frames=plan.frames,
+            on_progress=tell,
+            limits=Limits(file_bytes=settings.max_upload_bytes),
+        )
+    except FfmpegFailed as failed:
+        raise JobFailed("FFMPEG_FAILED", "\n".join([str(failed), *failed.tail[-10:]])) from failed
+    return folder / plan.result
+
+
+async def _published(lease: Lease, spec: RenderSpec, video: Path, facts: MediaFacts) -> Done:
+    """Put the video into storage; the asset is made together with the job's completion."""
+    asset_id = new_id()
+    stored = await lease.announce(f"projects/{lease.project_id}/assets/{asset_id}/original", CONTENT_TYPE, ANNOUNCED_FOR)
+    file: StoredFile = await lease.resources.storage.put(video, stored.key, content_type=CONTENT_TYPE)
+
+    async def store(work: Work, job: Job) -> str:
+        kept = await work.session.get_one(StoredObject, stored.id, with_for_update=True)
+        kept.keep(size=file.size, sha256=file.sha256, now=await work.now())
+        asset = Asset(
+            id=asset_id,
+            project_id=job.project_id,
+            object_id=stored.id,
+            name=spec.name,
+            content_type=CONTENT_TYPE,
+            size=file.size,
+            sha256=file.sha256,
+            state=AssetState.READY,
+            media=facts.to_json(),
+        )
+        work.add(asset)
+        await work.session.flush()
+        return asset_id
+
+    return Done(result={"asset_id": asset_id, "frames": facts.frame_count, "size": file.size}, store=store)

@@ -1,0 +1,219 @@
+"""The worker: slots for each pool that claim jobs as long as there are any, and the sweeps."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError
+
+from domain.entity import new_id
+from domain.job import Failure, Job, LeaseLost, spec_of
+from domain.kinds import Pool
+from persistence.resources import Resources, opened
+from persistence.settings import Settings
+from persistence.work import Work
+from tasks import sweep
+from tasks.lease import Done, JobFailed, Lease, Verdict
+from tasks.registry import FUNCTIONS
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+"""How often a worker looks for expired leases and for work that no wake-up told it of."""
+SWEEP_SECONDS = 5.0
+
+
+async def run(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT; then claim nothing more, finish or hand back what runs, and return."""
+    async with opened(settings) as resources:
+        worker = Worker(resources)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, worker.draining.set)
+        await worker.run()
+
+
+class Worker:
+    """One process with slots in some pools."""
+
+    def __init__(self, resources: Resources) -> None:
+        """Prepare the slots; nothing runs yet."""
+        settings = resources.settings
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{new_id()[:6]}"
+        self.draining = asyncio.Event()
+        self._resources = resources
+        self._lease = timedelta(seconds=settings.lease_seconds)
+        sizes = {Pool.RENDER: settings.render_slots, Pool.LIGHT: settings.light_slots}
+        self._slots = {pool: size for pool, size in sizes.items() if size}
+        self._idle = {pool: asyncio.Semaphore(size) for pool, size in self._slots.items()}
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Work until told to drain."""
+        logger.info("worker %s: %s", self.name, ", ".join(f"{n} x {pool}" for pool, n in self._slots.items()))
+        loops: list[Coroutine[Any, Any, None]] = [
+            _every(LOOK_SECONDS, self._look),
+            _every(SWEEP_SECONDS, self._sweep),
+            *(self._resources.queue.receive(pool, n, self._woken(pool)) for pool, n in self._slots.items()),
+        ]
+        tasks = [asyncio.create_task(each) for each in loops]
+        await self.draining.wait()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._running:
+            logger.info("worker %s: draining %d jobs", self.name, len(self._running))
+            await asyncio.wait(self._running)
+
+    # Claiming
+
+    def _woken(self, pool: Pool) -> Any:
+        async def wake() -> None:
+            # The slot's task is ours, not the receiver's: a receiver that ends must not take the job with it.
+            await asyncio.shield(self._occupy(pool))
+
+        return wake
+
+    def _occupy(self, pool: Pool) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._slot(pool), name=f"slot:{pool}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    async def _slot(self, pool: Pool) -> None:
+        """Claim and run jobs until there are none."""
+        async with self._idle[pool]:
+            while not self.draining.is_set():
+                try:
+                    lease = await self._claim(pool)
+                except (DBAPIError, OSError) as error:
+                    logger.warning("no claim in the %s pool: %s", pool, error)
+                    return
+                if lease is None:
+                    return
+                await self._attempt(lease)
+
+    async def _claim(self, pool: Pool) -> Lease | None:
+        async with self._resources.work() as work:
+            job = await work.claimable(pool)
+            if job is None:
+                return None
+            job.claim(self.name, await work.now(), self._lease)
+            token = job.token
+            assert token is not None  # noqa: S101 - claim() just made it
+            spec = spec_of(job, await work.payload(job.id))
+        folder = self._resources.settings.scratch_path / "jobs" / f"{job.id}-{job.attempt}"
+        folder.mkdir(parents=True, exist_ok=True)
+        return Lease(job=job, spec=spec, token=token, folder=folder, resources=self._resources)
+
+    async def _look(self) -> None:
+        """Find what no message told of: jobs of silent workers, and claimable ones while a slot is idle."""
+        await sweep.expired_leases(self._resources)
+        for pool, idle in self._idle.items():
+            if not idle.locked() and await self._resources.reads().has_claimable(pool):
+                self._occupy(pool)
+
+    async def _sweep(self) -> None:
+        await sweep.sweep_storage(self._resources)
+
+    # Working
+
+    async def _attempt(self, lease: Lease) -> None:
+        """Do the job, or stop it when it is cancelled, lost, or the worker is going away."""
+        logger.info("job %s (%s): attempt %d", lease.job_id, lease.kind, lease.attempt)
+        doing = asyncio.ensure_future(FUNCTIONS[lease.kind](lease, lease.spec))
+        beating = asyncio.create_task(lease.beat())
+        leaving = asyncio.create_task(self._drained())
+        try:
+            await asyncio.wait({doing, beating, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            await self._conclude(lease, doing, beating)
+        except LeaseLost:
+            logger.warning("job %s: attempt %d lost its lease", lease.job_id, lease.attempt)
+        except Exception:
+            # Whatever it was, the lease runs out and the job goes on elsewhere.
+            logger.exception("job %s: attempt %d could not be concluded", lease.job_id, lease.attempt)
+        finally:
+            for task in (doing, beating, leaving):
+                task.cancel()
+            await asyncio.gather(doing, beating, leaving, return_exceptions=True)
+            await self._clear(lease)
+
+    async def _clear(self, lease: Lease) -> None:
+        try:
+            await lease.clear()
+        except (DBAPIError, OSError) as error:
+            logger.warning("job %s: left something behind for the sweeper: %s", lease.job_id, error)
+
+    async def _drained(self) -> None:
+        await self.draining.wait()
+        await asyncio.sleep(self._resources.settings.drain_seconds)
+
+    async def _conclude(self, lease: Lease, doing: asyncio.Future[Done], beating: asyncio.Task[Verdict]) -> None:
+        if doing.done():
+            await self._finish(lease, doing)
+            return
+        # Nothing of it may still be running when others hear that it has stopped.
+        doing.cancel()
+        with suppress(asyncio.CancelledError, Exception):
+            await doing
+        if beating.done() and beating.result() is Verdict.LOST:
+            raise LeaseLost
+        async with self._resources.work() as work:
+            job, now = await _held(work, lease), await work.now()
+            if beating.done():
+                job.stopped(lease.token, now)
+            else:
+                job.hand_back(lease.token, now)
+
+    async def _finish(self, lease: Lease, doing: asyncio.Future[Done]) -> None:
+        """Write the end of the job; as long as the lease lasts, an outage of the database only delays it."""
+        while True:
+            try:
+                async with self._resources.work() as work:
+                    job, now = await _held(work, lease), await work.now()
+                    await _settle(work, job, lease, doing, now)
+            except (DBAPIError, OSError) as error:
+                logger.warning("job %s: its end could not be written yet: %s", lease.job_id, error)
+                await asyncio.sleep(0.5)
+                continue
+            return
+
+
+async def _held(work: Work, lease: Lease) -> Job:
+    job = await work.locked(Job, lease.job_id)
+    if job is None:
+        raise LeaseLost
+    job.held(lease.token)
+    return job
+
+
+async def _settle(work: Work, job: Job, lease: Lease, doing: asyncio.Future[Done], now: datetime) -> None:
+    error = doing.exception()
+    if error is None:
+        done = doing.result()
+        asset_id = await done.store(work, job)
+        (await work.payload(job.id)).result = done.result
+        job.complete(lease.token, now, asset_id=asset_id)
+    elif isinstance(error, JobFailed):
+        logger.info("job %s: attempt %d failed: %s", job.id, lease.attempt, error)
+        job.fail(lease.token, error.failure, now)
+    else:
+        logger.error("job %s: attempt %d failed unexpectedly", job.id, lease.attempt, exc_info=error)
+        failure = Failure(code="INTERNAL", message="Something went wrong on our side; the worker's log says what.")
+        job.fail(lease.token, failure, now)
+
+
+async def _every(seconds: float, step: Callable[[], Awaitable[None]]) -> None:
+    """Repeat the step; whatever stops one (the database is away, say) does not stop the next."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await step()
+        except Exception as error:  # noqa: BLE001 - it is told, and the next step comes
+            logger.warning("%s: %s", step.__name__, error)
