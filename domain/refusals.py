@@ -126,6 +126,11 @@ class UploadClosed(Refusal):
 
 
 @dataclass(eq=False)
+class StorageFull(Refusal):
+    """The storage has no room for the file. Try again later, or tell the administrator."""
+
+
+@dataclass(eq=False)
 class AssetInUse(Refusal):
     """The asset is needed by job {job_id}, which has not ended. Wait for it or cancel it."""
 

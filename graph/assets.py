@@ -1,6 +1,6 @@
 """Assets: the media of a project."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import strawberry
@@ -82,9 +82,15 @@ class AssetFace(Node):
             stored.key,
             filename=self.name,
             content_type=self.content_type,
-            expires_at=datetime.now(UTC) + timedelta(hours=resources.settings.download_hours),
+            expires_at=_until(datetime.now(UTC), resources.settings.download_hours),
             inline=inline,
         )
+
+
+def _until(now: datetime, hours: float) -> datetime:
+    """The end of a URL's life, the same for an hour at a time: caches then see the same URL again."""
+    hour = 3600
+    return datetime.fromtimestamp(-(-(now.timestamp() + hours * hour) // hour) * hour, UTC)
 
 
 @strawberry.input(description="What to delete.")

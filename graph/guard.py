@@ -5,6 +5,7 @@ Which rows somebody may see or change is asked where rows are loaded; here it is
 
 from collections.abc import Callable
 from dataclasses import is_dataclass
+from inspect import isawaitable
 from typing import Annotated, Any, Union, cast
 
 import strawberry
@@ -50,7 +51,7 @@ class Seal(FieldExtension):
         self.policy = policy
 
     def resolve(self, next_: Callable[..., Any], source: Any, info: AnyInfo[Context, None], **kwargs: Any) -> Any:
-        """For subscriptions: once, when they begin."""
+        """For what is resolved at once."""
         self.policy(info.context.viewer)
         _must_be_text(kwargs)
         return next_(source, info, **kwargs)
@@ -58,10 +59,11 @@ class Seal(FieldExtension):
     async def resolve_async(
         self, next_: Callable[..., Any], source: Any, info: AnyInfo[Context, None], **kwargs: Any
     ) -> Any:
-        """For queries and mutations."""
+        """For whatever Strawberry takes for asynchronous: subscriptions too, whose generators are not awaited."""
         self.policy(info.context.viewer)
         _must_be_text(kwargs)
-        return await next_(source, info, **kwargs)
+        result = next_(source, info, **kwargs)
+        return await result if isawaitable(result) else result
 
 
 def _must_be_text(value: Any) -> None:

@@ -146,6 +146,11 @@ class UploadClosed(Refusal):
     state: str = said("What became of the upload.")
 
 
+@refusal(domain.StorageFull)
+class StorageFull(Refusal):
+    pass
+
+
 @refusal(domain.AssetInUse)
 class AssetInUse(Refusal):
     job_id: strawberry.ID = said("The job that needs the asset.")

@@ -15,6 +15,7 @@ from domain.refusals import (
     ChecksumMismatch,
     InvalidInput,
     NotFound,
+    StorageFull,
     UploadClosed,
     UploadIncomplete,
     UploadTooLarge,
@@ -28,7 +29,7 @@ from graph.face import Node, face, said, worded
 from graph.guard import mutation, query, scoped, signed_in
 from graph.jobs import ProjectRef
 from graph.scalars import Long
-from persistence.storage import PendingUpload, StoredFile
+from persistence.storage import PendingUpload, StorageFullError, StoredFile
 
 worded(UploadState)
 
@@ -181,7 +182,7 @@ class UploadMutations:
             work.add(stored, upload)
         return upload
 
-    @mutation(scoped(Scope.UPLOADS_WRITE), AssetFace, refuses=(UploadIncomplete, ChecksumMismatch, UploadClosed))
+    @mutation(scoped(Scope.UPLOADS_WRITE), AssetFace, refuses=(UploadIncomplete, ChecksumMismatch, UploadClosed, StorageFull))
     async def complete_upload(
         self, info: Info, input: Annotated[CompleteUploadInput, strawberry.argument(description="Which one.")]
     ) -> Asset:
@@ -196,11 +197,14 @@ class UploadMutations:
         if stored.upload_handle is None:
             raise UploadClosed(state=upload.state)
         # Joining and hashing gigabytes takes a while: no transaction waits for it.
-        file = await resources.storage.complete_upload(
-            PendingUpload(key=stored.key, handle=stored.upload_handle),
-            [part.size for part in upload.parts],
-            sha256=upload.sha256,
-        )
+        try:
+            file = await resources.storage.complete_upload(
+                PendingUpload(key=stored.key, handle=stored.upload_handle),
+                [part.size for part in upload.parts],
+                sha256=upload.sha256,
+            )
+        except StorageFullError as full:
+            raise StorageFull from full
         return await _adopt(info, input.id, file)
 
     @mutation(scoped(Scope.UPLOADS_WRITE), UploadFace, refuses=(UploadClosed,))

@@ -89,8 +89,10 @@ def worker() -> None:
     settings = _settings()
     import uvloop
 
+    from reelgraph.stack import WORKING
     from tasks.worker import run
 
+    print(WORKING, flush=True)
     uvloop.run(run(settings))
 
 

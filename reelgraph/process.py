@@ -70,6 +70,7 @@ class Process:
     """Tie it to us by a pipe and a watcher instead of by the kernel."""
     _child: subprocess.Popen[bytes] | None = field(default=None, init=False)
     _lifeline: int | None = field(default=None, init=False)
+    _log_start: int = field(default=0, init=False)
 
     def start(self) -> None:
         """Start the program, once more if it has ended; returns at once."""
@@ -77,6 +78,7 @@ class Process:
         _rotate(self.log)
         reading, writing = os.pipe() if self.by_watcher else (None, None)
         with self.log.open("ab") as log:
+            self._log_start = log.tell()
             self._child = subprocess.Popen(
                 tethered(
                     self.argv,
@@ -107,6 +109,12 @@ class Process:
     def ended(self) -> int | None:
         """The exit code once it has ended (minus the signal's number if one ended it), else None."""
         return None if self._child is None else self._child.poll()
+
+    def said(self) -> str:
+        """What it has written to its log since it was started."""
+        with self.log.open("rb") as log:
+            log.seek(self._log_start)
+            return log.read().decode(errors="replace")
 
     def wait(self, *, seconds: float = 60.0) -> None:
         """Wait until it answers. If it ends or takes too long: stop it, raise StartError with the end of its log."""
@@ -139,7 +147,7 @@ class Process:
             self._lifeline = None
 
     def _last_words(self) -> str:
-        lines = self.log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
+        lines = self.said().splitlines()[-_TAIL_LINES:]
         return "\n".join([f"The end of {self.log}:", *(f"  {line}" for line in lines)])
 
 

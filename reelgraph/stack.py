@@ -15,6 +15,8 @@ from reelgraph.home import Home, StartError
 from reelgraph.process import Process, command, ending, tethered
 
 USUAL_PORT = 8000
+WORKING = "Working"
+"""What a worker says, in a line of its own, once it has everything it needs."""
 _LOOK_AGAIN = 0.2  # seconds between two looks at the children
 _STEADY = 60.0  # seconds after which a death is forgotten
 _LONGEST_PAUSE = 30.0
@@ -97,6 +99,7 @@ def stack(
                 argv=command("worker"),
                 log=home.log("worker" if workers == 1 else f"worker-{number}"),
                 environment=environment,
+                answers=lambda process: WORKING in process.said(),
             )
             for number in range(1, workers + 1)
         ]
@@ -140,7 +143,7 @@ class _Watched:
             say(f"{self.process.name} is gone ({ending(code)}), see {self.process.log}; again in {self.pause:g} s")
         elif self.awaited and self.process.answers(self.process):
             self.awaited = False
-            say(f"{self.process.name} answers again")
+            say(f"{self.process.name} is up again")
 
 
 def _environment(environment: Mapping[str, str], home: Home, servers: embedded.Servers, port: int) -> dict[str, str]:

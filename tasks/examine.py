@@ -11,8 +11,10 @@ from fractions import Fraction
 from typing import Any, BinaryIO, TextIO
 
 import av
+import av.logging
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.error import FFmpegError
 from av.packet import Packet
 from av.stream import Disposition, Stream
 from av.video.frame import VideoFrame
@@ -20,10 +22,12 @@ from av.video.stream import VideoStream
 
 PACKETS_TO_DECODE = 300
 """A first frame that has not come after so many packets will not come."""
+STRICT = {"jpeg_pipe", "png_pipe"}
+"""Pictures whose decoders, left to themselves, fill up what is missing with grey."""
 MATRICES = {1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc", 10: "bt2020c"}
 
 
-class Rejected(Exception):  # noqa: N818 - reads as what happened
+class Rejected(Exception):
     """The file is no good; the message is a sentence for its owner."""
 
 
@@ -71,19 +75,28 @@ class Seen:
         return time * self.time_base + (duration * self.time_base or usual_duration)
 
 
+class Bytes:
+    """A file as bytes only: without a name, by which a demuxer could be guessed or another file be found."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        """Offer just what a demuxer needs."""
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
+
+
 def opened(file: BinaryIO, formats: str, max_pixels: int) -> InputContainer:
-    """Open a file, seen as bytes only: no name to guess from, no other file to follow, no protocol."""
-    head = file.read(4096)
-    file.seek(0)
+    """Open a file that can lead to no other: no name, no protocol, and only the demuxers we know."""
     options = {"format_whitelist": formats, "protocol_whitelist": "none", "max_pixels": str(max_pixels)}
     try:
-        container = av.open(file, mode="r", options=options, buffer_size=2**20)
-    except (av.FFmpegError, ValueError):
-        if head[4:8] == b"ftyp":
+        return av.open(Bytes(file), mode="r", options=options, buffer_size=2**20)
+    except (FFmpegError, ValueError):
+        if _head(file)[4:8] == b"ftyp":
             raise Rejected("The file is incomplete or damaged: it begins as MP4, but its index is missing.") from None
         raise Rejected("The file is not a media file of a kind we can read.") from None
-    container.metadata.setdefault("doc_type", "webm" if b"webm" in head[:64] else "")
-    return container
+
+
+def _head(file: BinaryIO) -> bytes:
+    file.seek(0)
+    return file.read(64)
 
 
 def chosen(container: InputContainer) -> tuple[VideoStream | None, AudioStream | None]:
@@ -101,20 +114,25 @@ def read(container: InputContainer, max_pixels: int) -> dict[int, Seen]:
         if not context.is_decoder:
             raise Rejected("The file is in a format we cannot decode.")
         context.thread_count = 1
-        context.options = {"max_pixels": str(max_pixels), "err_detect": "explode"}
+        context.options = {"max_pixels": str(max_pixels)}
+        if container.format.name in STRICT:
+            context.options["err_detect"] = "explode"
     try:
         for packet in container.demux([each.stream for each in seen.values()]):
             if packet.size:
                 seen[packet.stream_index].add(packet)
         for each in seen.values():
             each.finish()
-    except (av.FFmpegError, EOFError) as error:
-        raise Rejected(f"The file is damaged: {error.strerror or error}.") from None
+    except FFmpegError:
+        raise Rejected("The file is damaged: a part of it cannot be read.") from None
     return seen
 
 
-def probe(file: BinaryIO, formats: str, max_pixels: int, size: int) -> dict[str, Any]:
+def probe(file: BinaryIO, formats: str, max_pixels: int) -> dict[str, Any]:
     """Everything `tasks.probe` judges by."""
+    size = file.seek(0, 2)
+    head = _head(file)
+    file.seek(0)
     with opened(file, formats, max_pixels) as container:
         video, audio = chosen(container)
         if video and video.width * video.height > max_pixels:
@@ -124,9 +142,9 @@ def probe(file: BinaryIO, formats: str, max_pixels: int, size: int) -> dict[str,
         return {
             "format": container.format.name,
             "brand": container.metadata.get("major_brand", ""),
-            "doc_type": container.metadata["doc_type"],
+            "is_webm": b"webm" in head,
             "announced_seconds": container.duration / av.time_base if container.duration else None,
-            "incomplete": any(map(_incomplete, seen.values())) or _beyond(container, size),
+            "breaks_off": _breaks_off(container, head, size) or any(each.last_is_corrupt for each in seen.values()),
             "video": video and _video(video, seen[video.index], start),
             "audio": audio and _audio(audio, seen[audio.index], start),
         }
@@ -134,6 +152,8 @@ def probe(file: BinaryIO, formats: str, max_pixels: int, size: int) -> dict[str,
 
 def _video(stream: VideoStream, seen: Seen, start: Fraction) -> dict[str, Any]:
     frame: VideoFrame | None = seen.first_frame
+    if stream.container.format.name == "avi":
+        seen.durations = [0] * len(seen.durations)  # they count ticks there, not frames
     rate = _rate(stream, seen)
     end = seen.end(1 / rate if rate else Fraction(0))
     return {
@@ -168,21 +188,20 @@ def _rate(stream: VideoStream, seen: Seen) -> Fraction | None:
     first, end = seen.start, seen.end(1 / stated if stated else Fraction(0))
     if first is None or end is None or end <= first:
         return stated
-    average = len(seen.times) / (end - first)
-    if stated and abs(average / stated - 1) < Fraction(1, 200):
+    frames = len(seen.times)
+    if stated and abs(stated * (end - first) - frames) <= max(Fraction(frames, 200), 1):
         return stated
-    return average.limit_denominator(1001)
+    return (frames / (end - first)).limit_denominator(1001)
 
 
-def _incomplete(seen: Seen) -> bool:
-    return seen.last_is_corrupt
-
-
-def _beyond(container: InputContainer, size: int) -> bool:
-    """Whether an MP4's index tells of data after the end of the file."""
-    if not container.format.name.startswith("mov"):
-        return False
-    return any(entry.pos + entry.size > size for stream in container.streams for entry in stream.index_entries)
+def _breaks_off(container: InputContainer, head: bytes, size: int) -> bool:
+    """Whether the file tells of data after its own end: in an MP4's index, or in the header of a RIFF or AIFF file."""
+    if head[:4] in {b"RIFF", b"FORM"}:
+        announced = int.from_bytes(head[4:8], "little" if head[:4] == b"RIFF" else "big")
+        return announced + 8 > size and announced != 2**32 - 1  # which is "until it ends", from who could not go back
+    if container.format.name.startswith("mov"):
+        return any(entry.pos + entry.size > size for stream in container.streams for entry in stream.index_entries)
+    return False
 
 
 def _too_many(width: int, height: int, max_pixels: int) -> str:
@@ -227,12 +246,7 @@ def main(arguments: list[str], out: TextIO) -> None:
     verb, path, formats, max_pixels = arguments
     try:
         with open(path, "rb") as file:  # noqa: PTH123 - as light as can be
-            size = file.seek(0, 2)
-            file.seek(0)
-            if verb == "probe":
-                answer = probe(file, formats, int(max_pixels), size)
-            else:
-                answer = measure(file, formats, int(max_pixels))
+            answer = {"probe": probe, "measure": measure}[verb](file, formats, int(max_pixels))
     except Rejected as reason:
         answer = {"rejected": str(reason)}
     except MemoryError:

@@ -17,11 +17,11 @@ NEEDED_FILTERS = frozenset({"xfade", "drawtext", "overlay", "fps", "tpad", "ares
 FONT = Path(__file__).parent / "fonts" / "DejaVuSans.ttf"
 
 
-class FfmpegMissing(Exception):  # noqa: N818 - reads as what happened
+class FfmpegMissing(Exception):
     """No usable FFmpeg; the message says what was looked at, and what to do."""
 
 
-class FfmpegFailed(Exception):  # noqa: N818 - reads as what happened
+class FfmpegFailed(Exception):
     """FFmpeg ended with an error."""
 
     def __init__(self, code: int, tail: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from persistence.migrate import upgrade
 from persistence.resources import Resources, opened
 from persistence.settings import Settings
 from reelgraph import embedded
+from tests.story import Stage, staged
 
 TEMPLATE = "template_reelgraph"
 
@@ -58,6 +59,7 @@ def environment(database_url: str, servers: embedded.Servers, tmp_path: Path) ->
         "STORAGE_PATH": str(tmp_path / "media"),
         "SCRATCH_PATH": str(tmp_path / "scratch"),
         "DATABASE_POOL": "5",
+        "DRAIN_SECONDS": "0.2",
     }
 
 
@@ -70,6 +72,13 @@ def settings(environment: dict[str, str]) -> Settings:
 async def resources(settings: Settings) -> AsyncGenerator[Resources]:
     async with opened(settings) as resources:
         yield resources
+
+
+@pytest.fixture
+async def stage(resources: Resources) -> AsyncGenerator[Stage]:
+    """One API process without its wire."""
+    async with staged(resources) as stage:
+        yield stage
 
 
 def _named(url: str, database: str) -> str:

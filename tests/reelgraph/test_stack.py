@@ -104,7 +104,7 @@ def test_what_ends_by_itself_is_started_again(tmp_path, gone):
         os.kill(api, signal.SIGKILL)
         assert all_end(within=5)
         assert "The API is gone (ended by SIGKILL)" in until(process, "The API is gone")
-        assert "The API answers again" in until(process, "The API answers again")
+        assert "The API is up again" in until(process, "The API is up again")
         assert urllib.request.urlopen(f"{url_in(said)}/healthz").status == 200
         process.terminate()
         assert process.wait(20) == 0

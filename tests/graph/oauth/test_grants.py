@@ -68,7 +68,7 @@ async def test_only_the_digest_of_a_refresh_token_is_kept(site):
         ({"code": "made up"}, "invalid_grant"),
         ({"code": "é\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16")}, "invalid_grant"),
         ({"code_verifier": "w" * 43}, "invalid_grant"),
-        ({"code_verifier": "Jq8bUGTRVT0GzS5oIh1-F_GvgwZjzxT5CmNcyQY3rVQ"}, "invalid_grant"),
+        ({"code_verifier": "7w_YNF9DSfIdPf_pRjSq646_kPr-2-o9NAl16JGghdM"}, "invalid_grant"),
         ({"code_verifier": ""}, "invalid_request"),
         ({"code_verifier": "v" * 42}, "invalid_request"),
         ({"redirect_uri": "http://127.0.0.1:4712/callback"}, "invalid_grant"),

@@ -239,7 +239,7 @@ async def test_no_more_operations_are_under_way_than_a_socket_may_have(client: C
 
 
 async def test_a_client_that_reads_nothing_holds_one_answer_of_each_operation(it, address: str):
-    async with connected(address, max_queue=1) as client:
+    async with connected(address, max_queue=1, compression=None) as client:
         await client.init()
         await client.subscribe("a", "subscription{flood}")
         while not it.contexts:

@@ -1,0 +1,183 @@
+import asyncio
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from json import dumps, loads
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey, OctKey
+from sqlalchemy import delete, update
+
+from domain.oauth_client import OAuthClient
+from domain.sign_in import Grant
+from domain.user import User
+
+pytestmark = pytest.mark.anyio
+
+
+def part(data):
+    return urlsafe_b64encode(dumps(data).encode()).rstrip(b"=").decode()
+
+
+def decoded(token, index):
+    text = token.split(".")[index]
+    return loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+
+
+async def test_a_token_is_checked_in_full_once_and_then_remembered(site):
+    token = (await site.tokens())["access_token"]
+    first = await site.verifier.viewer(token)
+    site.keys.verifying = None  # not asked again
+    assert await site.verifier.viewer(token) == first
+
+
+@pytest.mark.parametrize("index", [0, 1, 2])
+async def test_a_tampered_token_is_worth_nothing(site, index):
+    token = (await site.tokens())["access_token"]
+    parts = token.split(".")
+    middle = len(parts[index]) // 2
+    parts[index] = parts[index][:middle] + ("A" if parts[index][middle] != "A" else "B") + parts[index][middle + 1 :]
+    assert await site.verifier.viewer(".".join(parts)) is None
+    assert await site.verifier.viewer(token) is not None
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["", ".", "..", "...", "a.b.c", "é.é.é", "x" * 5000, "e30.e30.e30", "bnVsbA.bnVsbA.", "W10.W10.W10", "\x00.\x00.\x00"],
+)
+async def test_garbage_is_worth_nothing(site, token):
+    assert await site.verifier.viewer(token) is None
+
+
+async def test_the_algorithm_is_not_the_tokens_to_choose(site):
+    token = (await site.tokens())["access_token"]
+    claims, header = decoded(token, 1), decoded(token, 0)
+    unsigned = f"{part(header | {'alg': 'none'})}.{part(claims)}."
+    assert await site.verifier.viewer(unsigned) is None
+    key = (await site.keys.verifying()).keys[0]
+    for secret in (key.as_pem(private=False), dumps(key.as_dict(private=False)).encode()):
+        # The confusion of old: our public key taken for a shared secret.
+        forged = jwt.encode(header | {"alg": "HS256"}, claims, OctKey.import_key(_filled(secret)), ["HS256"])
+        assert await site.verifier.viewer(forged) is None
+    stranger = ECKey.generate_key("P-256")
+    assert await site.verifier.viewer(jwt.encode(header, claims, stranger)) is None
+    embedded = header | {"jwk": stranger.as_dict(private=False)}
+    assert await site.verifier.viewer(jwt.encode(embedded, claims, stranger)) is None
+
+
+def _filled(secret):
+    # PEM text is refused as a shared secret by the library that forges here, so it goes in as plain bytes.
+    return {"kty": "oct", "k": urlsafe_b64encode(secret).rstrip(b"=").decode()}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exp": 1},
+        {"exp": None},
+        {"exp": "soon"},
+        {"exp": 10**400},
+        {"iss": "https://other.example"},
+        {"iss": None},
+        {"aud": "https://other.example"},
+        {"aud": None},
+        {"sub": None},
+        {"sub": "somebody"},
+        {"sub": 7},
+        {"client_id": None},
+        {"client_id": "another"},
+        {"jti": None},
+        {"iat": None},
+        {"sid": "another"},
+        {"sid": None},
+        {"sid": 7},
+        {"scope": 7},
+        {"scope": ["admin"]},
+    ],
+    ids=str,
+)
+async def test_a_token_we_signed_must_say_what_ours_say(site, changes):
+    token = (await site.tokens())["access_token"]
+    claims = {name: value for name, value in (decoded(token, 1) | changes).items() if value is not None}
+    signed = jwt.encode(decoded(token, 0), claims, await site.keys.signing())
+    assert await site.verifier.viewer(signed) is None
+
+
+@pytest.mark.parametrize("header", [{"typ": "JWT"}, {"kid": "unknown"}, {"kid": 7}], ids=str)
+async def test_a_token_we_signed_must_be_an_access_token(site, header):
+    token = (await site.tokens())["access_token"]
+    key = (await site.keys.signing()).keys[0]
+    unheard = jwt.encode({"alg": "ES256", **decoded(token, 0), **header} | {"kid": "x"}, decoded(token, 1), key)
+    head, body, signature = unheard.split(".")
+    assert await site.verifier.viewer(f"{part(decoded(token, 0) | header)}.{body}.{signature}") is None
+    if "typ" in header:
+        signed = jwt.encode(decoded(token, 0) | header, decoded(token, 1), key)
+        assert await site.verifier.viewer(signed) is None
+
+
+async def test_scopes_we_do_not_know_are_passed_over(site):
+    token = (await site.tokens())["access_token"]
+    signed = jwt.encode(decoded(token, 0), decoded(token, 1) | {"scope": "uploads:write dance"}, await site.keys.signing())
+    assert (await site.verifier.viewer(signed)).scopes == {"uploads:write"}
+
+
+async def test_a_token_expires_even_while_it_is_remembered(site):
+    token = (await site.tokens())["access_token"]
+    soon = jwt.encode(decoded(token, 0), decoded(token, 1) | {"exp": int(time.time()) + 2}, await site.keys.signing())
+    viewer = await site.verifier.viewer(soon)
+    assert viewer is not None
+    await asyncio.sleep(viewer.expires_at.timestamp() - time.time())
+    assert await site.verifier.viewer(soon) is None
+    assert await site.verifier.still_stands(viewer) is True
+
+
+async def _within_two_seconds(gone):
+    deadline = time.monotonic() + 2
+    while not await gone():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("end", [delete(User), delete(OAuthClient), update(Grant).values(revoked_at="2026-01-01T00:00Z")])
+async def test_what_ends_a_sign_in_shows_within_two_seconds_in_every_process(site, end):
+    token = (await site.tokens())["access_token"]
+    verifiers = [site.verifier, await site.fresh_verifier()]
+    viewers = [await verifier.viewer(token) for verifier in verifiers]
+    assert None not in viewers
+    if isinstance(end, type(update(Grant))):
+        end = update(Grant).values(revoked_at=Grant.created_at)
+    async with site.database.sessions.begin() as session:
+        await session.execute(end)
+
+    async def gone():
+        return not any(
+            [await verifier.viewer(token) or await verifier.still_stands(viewer) for verifier, viewer in zip(verifiers, viewers)]
+        )
+
+    await _within_two_seconds(gone)
+
+
+async def test_an_administrator_no_longer_one_must_come_again(site):
+    await site.register()
+    await site.set_admin(True)
+    token = (await site.redeem(await site.code(scope="admin"))).json()["access_token"]
+    viewer = await site.verifier.viewer(token)
+    assert viewer.is_admin
+    assert await site.verifier.still_stands(viewer)
+    await site.set_admin(False)
+
+    async def gone():
+        return not await site.verifier.still_stands(viewer)
+
+    await _within_two_seconds(gone)
+    assert (await site.verifier.viewer(token)).is_admin is False
+
+
+async def test_a_script_dies_with_its_client(site):
+    await site.register()
+    client, secret = await site.client(acts_for=await site.user())
+    token = (await site.token(auth=(client.id, secret), grant_type="client_credentials")).json()["access_token"]
+    assert await site.verifier.viewer(token) is not None
+    async with site.database.sessions.begin() as session:
+        await session.execute(delete(OAuthClient).where(OAuthClient.id == client.id))
+    assert await (await site.fresh_verifier()).viewer(token) is None

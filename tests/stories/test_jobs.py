@@ -1,0 +1,116 @@
+"""The life of a job, seen by those who wait for it."""
+
+import asyncio
+from contextlib import aclosing
+
+import pytest
+
+from tests.story import Person, Stage, project_of, until
+
+WATCH = "subscription($id: ID!) { job(id: $id) { state attempt progress { stage fraction } error { code } } }"
+
+
+async def _pause(person: Person, project: str, seconds: float = 0.2, **more: object) -> dict[str, str]:
+    return await person.do("startPause", "... on Job { id state }", projectId=project, seconds=seconds, **more)
+
+
+async def test_a_job_is_seen_from_queued_to_completed_and_then_the_subscription_ends(stage: Stage) -> None:
+    person = await stage.person()
+    job = await _pause(person, await project_of(person))
+    assert job["state"] == "QUEUED"
+    seen = []
+    async with aclosing(person.watch(WATCH, id=job["id"])) as watching:
+        seen += await until(watching, state="QUEUED")
+        async with stage.worker():
+            seen += [each async for each in watching]
+    states = [each["state"] for each in seen]
+    assert list(dict.fromkeys(states)) == ["QUEUED", "PROCESSING", "COMPLETED"]
+    assert seen[-1] == {
+        "state": "COMPLETED", "attempt": 1, "progress": {"stage": "done", "fraction": 1.0}, "error": None
+    }
+    fractions = [each["progress"]["fraction"] for each in seen]
+    assert fractions == sorted(fractions)
+
+
+async def test_a_subscription_to_an_ended_job_shows_its_end_and_completes(stage: Stage) -> None:
+    person = await stage.person()
+    job = await _pause(person, await project_of(person))
+    await person.do("cancelJob", "", id=job["id"])
+    seen = [each["state"] async for each in person.watch(WATCH, id=job["id"])]
+    assert seen == ["CANCELLED"]
+
+
+async def test_cancelling_a_running_job_is_seen_and_stops_it(stage: Stage) -> None:
+    person = await stage.person()
+    job = await _pause(person, await project_of(person), seconds=600)
+    async with stage.worker(), aclosing(person.watch(WATCH, id=job["id"])) as watching, asyncio.timeout(5):
+        await until(watching, state="PROCESSING")
+        answer = await person.do("cancelJob", "... on Job { state }", id=job["id"])
+        assert answer["state"] == "PROCESSING"
+        rest = [each async for each in watching]
+    assert rest[-1]["state"] == "CANCELLED"
+
+
+async def test_an_ended_job_cannot_be_cancelled_but_cancelling_twice_is_harmless(stage: Stage) -> None:
+    person = await stage.person()
+    project = await project_of(person)
+    job = await _pause(person, project)
+    assert (await person.do("cancelJob", "... on Job { state }", id=job["id"]))["state"] == "CANCELLED"
+    assert (await person.do("cancelJob", "... on Job { state }", id=job["id"]))["state"] == "CANCELLED"
+    done = await _pause(person, project, seconds=0.01)
+    async with stage.worker():
+        assert [each["state"] async for each in person.watch(WATCH, id=done["id"])][-1] == "COMPLETED"
+    answer = await person.do("cancelJob", "... on JobAlreadyEnded { state }", id=done["id"])
+    assert (answer["__typename"], answer["state"]) == ("JobAlreadyEnded", "COMPLETED")
+
+
+async def test_a_cancelled_job_can_be_retried_a_queued_one_cannot(stage: Stage) -> None:
+    person = await stage.person()
+    job = await _pause(person, await project_of(person))
+    refused = await person.do("retryJob", "... on JobNotRetryable { state }", id=job["id"])
+    assert (refused["code"], refused["state"]) == ("JOB_NOT_RETRYABLE", "QUEUED")
+    await person.do("cancelJob", "", id=job["id"])
+    assert (await person.do("retryJob", "... on Job { state }", id=job["id"]))["state"] == "QUEUED"
+    async with stage.worker():
+        assert [each["state"] async for each in person.watch(WATCH, id=job["id"])][-1] == "COMPLETED"
+
+
+async def test_the_same_key_makes_one_job_and_is_refused_for_another_input(stage: Stage) -> None:
+    person = await stage.person()
+    project = await project_of(person)
+    first = await _pause(person, project, idempotencyKey="a")
+    assert await _pause(person, project, idempotencyKey="a") == first
+    other = await person.do(
+        "startPause", "... on IdempotencyKeyReused { jobId }", projectId=project, seconds=9, idempotencyKey="a"
+    )
+    assert (other["code"], other["jobId"]) == ("IDEMPOTENCY_KEY_REUSED", first["id"])
+
+
+async def test_two_simultaneous_requests_with_one_key_make_one_job(stage: Stage) -> None:
+    person = await stage.person()
+    project = await project_of(person)
+    both = await asyncio.gather(*(_pause(person, project, idempotencyKey="a") for _ in range(2)))
+    assert both[0]["id"] == both[1]["id"]
+
+
+@pytest.mark.parametrize("seconds", [0, -1, 3601])
+async def test_a_pause_has_a_sensible_length(stage: Stage, seconds: float) -> None:
+    person = await stage.person()
+    answer = await person.do(
+        "startPause", "... on InvalidInput { path }", projectId=await project_of(person), seconds=seconds
+    )
+    assert (answer["code"], answer["path"]) == ("INVALID_INPUT", "seconds")
+
+
+async def test_a_draining_worker_hands_its_job_back_and_spends_nothing(stage: Stage) -> None:
+    person = await stage.person()
+    job = await _pause(person, await project_of(person), seconds=600)
+    async with aclosing(person.watch(WATCH, id=job["id"])) as watching, asyncio.timeout(10):
+        async with stage.worker():
+            await until(watching, state="PROCESSING")
+        seen = await until(watching, state="QUEUED")
+    assert seen[-1]["error"] is None
+    state = await person.ask("query($id: ID!) { job(id: $id) { failures attempt } }", id=job["id"])
+    assert state == {"failures": 0, "attempt": 1}
+
+
