@@ -89,13 +89,16 @@ class Hub:
         """Every entry of a project's log behind `after`, as long as the subscriber may see the project."""
         rung = asyncio.Event()
         with self._doorbells.hung(log_topic(project_id), lambda _topic: rung.set()):
-            while await allowed():
+            while True:
                 rung.clear()
-                while events := await self._reads.events(project_id, after, LOG_BATCH):
-                    for event in events:
-                        after = event.seq
-                        yield event
-                await rung.wait()
+                if not await allowed():
+                    return
+                events = await self._reads.events(project_id, after, LOG_BATCH)
+                for event in events:
+                    after = event.seq
+                    yield event
+                if len(events) < LOG_BATCH:
+                    await rung.wait()
 
     def _ring(self, topic: str) -> None:
         self._rung.add(topic)

@@ -182,7 +182,9 @@ class UploadMutations:
             work.add(stored, upload)
         return upload
 
-    @mutation(scoped(Scope.UPLOADS_WRITE), AssetFace, refuses=(UploadIncomplete, ChecksumMismatch, UploadClosed, StorageFull))
+    @mutation(
+        scoped(Scope.UPLOADS_WRITE), AssetFace, refuses=(UploadIncomplete, ChecksumMismatch, UploadClosed, StorageFull)
+    )
     async def complete_upload(
         self, info: Info, input: Annotated[CompleteUploadInput, strawberry.argument(description="Which one.")]
     ) -> Asset:

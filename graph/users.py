@@ -10,10 +10,10 @@ from domain.membership import Membership
 from domain.project import Project
 from domain.refusals import NotFound, OwnsSharedProjects
 from domain.user import User
-from domain.viewer import Role
+from domain.viewer import Role, Scope
 from graph.context import Info
 from graph.face import Node, face, said
-from graph.guard import anyone, mutation, query, signed_in
+from graph.guard import anyone, mutation, query, scoped
 from persistence.work import Work
 
 
@@ -56,7 +56,7 @@ class UserQueries:
 class UserMutations:
     """What can be done to users."""
 
-    @mutation(signed_in, Deleted, refuses=(OwnsSharedProjects,))
+    @mutation(scoped(Scope.PROJECTS_WRITE), Deleted, refuses=(OwnsSharedProjects,))
     async def delete_user(
         self, info: Info, input: Annotated[DeleteUserInput, strawberry.argument(description="Whom to delete.")]
     ) -> Deleted:
@@ -71,6 +71,10 @@ class UserMutations:
                 raise OwnsSharedProjects(project_ids=shared)
             for project in own:
                 await work.delete_project(project)
+            # One by one, so that the projects they leave are told.
+            for membership in await work.session.scalars(select(Membership).where(Membership.user_id == user.id)):
+                await work.delete(membership)
+            await work.session.flush()
             await work.delete(user)
         return Deleted(id=input.id)
 

@@ -99,6 +99,7 @@ def stack(
                 argv=command("worker"),
                 log=home.log("worker" if workers == 1 else f"worker-{number}"),
                 environment=environment,
+                grace=settings.drain_seconds + 5,
                 answers=lambda process: WORKING in process.said(),
             )
             for number in range(1, workers + 1)
@@ -149,6 +150,7 @@ class _Watched:
 def _environment(environment: Mapping[str, str], home: Home, servers: embedded.Servers, port: int) -> dict[str, str]:
     return {
         "PUBLIC_URL": f"http://127.0.0.1:{port}",
+        "DRAIN_SECONDS": "2",  # whoever pressed Ctrl-C is waiting; a job handed back goes on at the next start
         **environment,
         "DATABASE_URL": servers.database_url,
         "REDIS_URL": servers.redis_url,
@@ -179,7 +181,7 @@ def _is_healthy(port: int) -> bool:
     try:
         connection.request("GET", "/healthz")
         return connection.getresponse().status == http.client.OK
-    except OSError:
+    except (OSError, http.client.HTTPException):
         return False
     finally:
         connection.close()

@@ -24,7 +24,6 @@ async def ingest(lease: Lease, spec: IngestSpec) -> Done:
             claimed_content_type=asset.content_type,
             filename=asset.name,
             max_pixels=resources.settings.max_pixels,
-            folder=lease.folder,
         )
     except MediaRejected as rejected:
         raise JobFailed("MEDIA_REJECTED", str(rejected), hopeless=True) from rejected

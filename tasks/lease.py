@@ -15,8 +15,8 @@ from sqlalchemy import func, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from domain.job import Failure, Job, JobState, Progress
 from domain.entity import Entity
+from domain.job import Failure, Job, JobState, Progress
 from domain.kinds import Spec
 from domain.stored import StoredObject
 from persistence.resources import Resources

@@ -27,18 +27,13 @@ async def render(lease: Lease, spec: RenderSpec) -> Done:
     """Render in the attempt's own folder; publish only what is as planned, to the frame."""
     timeline, output = Timeline.from_json(spec.timeline), Output.from_json(spec.output)
     sources = await _fetched(lease, timeline)
-    plan = compile_plan(timeline, output, sources, font=FONT, max_pixels=lease.resources.settings.max_pixels)
+    max_pixels = lease.resources.settings.max_pixels
+    plan = compile_plan(timeline, output, sources, font=FONT, max_pixels=max_pixels)
     video = await _encoded(lease, plan)
     lease.report(Progress(stage="verifying", fraction=0.95, frames=plan.frames, total_frames=plan.frames))
-    if wrong := mismatches(plan, await measure(video, folder=lease.folder)):
+    if wrong := mismatches(plan, await measure(video, max_pixels=max_pixels)):
         raise JobFailed("NOT_AS_PLANNED", " ".join(wrong))
-    facts = await probe(
-        video,
-        claimed_content_type=CONTENT_TYPE,
-        filename=spec.name,
-        max_pixels=lease.resources.settings.max_pixels,
-        folder=lease.folder,
-    )
+    facts = await probe(video, claimed_content_type=CONTENT_TYPE, filename=spec.name, max_pixels=max_pixels)
     lease.report(Progress(stage="publishing", fraction=0.98, frames=plan.frames, total_frames=plan.frames))
     return await _published(lease, spec, video, facts)
 
@@ -98,7 +93,9 @@ async def _encoded(lease: Lease, plan: Plan) -> Path:
 async def _published(lease: Lease, spec: RenderSpec, video: Path, facts: MediaFacts) -> Done:
     """Put the video into storage; the asset is made together with the job's completion."""
     asset_id = new_id()
-    stored = await lease.announce(f"projects/{lease.project_id}/assets/{asset_id}/original", CONTENT_TYPE, ANNOUNCED_FOR)
+    stored = await lease.announce(
+        f"projects/{lease.project_id}/assets/{asset_id}/original", CONTENT_TYPE, ANNOUNCED_FOR
+    )
     file: StoredFile = await lease.resources.storage.put(video, stored.key, content_type=CONTENT_TYPE)
 
     async def store(work: Work, job: Job) -> str:

@@ -19,6 +19,7 @@ from persistence.resources import Resources, opened
 from persistence.settings import Settings
 from persistence.work import Work
 from tasks import sweep
+from tasks.ffmpeg import find_ffmpeg
 from tasks.lease import Done, JobFailed, Lease, Verdict
 from tasks.registry import FUNCTIONS
 
@@ -31,6 +32,9 @@ SWEEP_SECONDS = 5.0
 
 async def run(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT; then claim nothing more, finish or hand back what runs, and return."""
+    if settings.render_slots:
+        # Asked now, and off the loop: a worker that cannot render says so when it starts, not in the middle of a job.
+        await asyncio.to_thread(find_ffmpeg, settings.ffmpeg_binary)
     async with opened(settings) as resources:
         worker = Worker(resources)
         loop = asyncio.get_running_loop()

@@ -121,7 +121,7 @@ def numbers(path: Path) -> list[int]:
 def shown_at(path: Path, rate: Fraction, length: int, in_: int = 0) -> list[int]:
     """What a counter should show on each frame of a timeline, worked out from the times in its file.
 
-    A frame is shown from the timeline's frame nearest to its time (the later one of two equally near) until the next is.
+    A frame is shown from the timeline's frame nearest to its time (the later of two equally near) until the next is.
     """
     with av.open(path) as container:
         stream = container.streams.video[0]

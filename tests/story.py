@@ -4,21 +4,30 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from pathlib import Path
 from typing import Any
+
+import httpx
+from starlette.applications import Starlette
 
 from domain.entity import new_id
 from domain.user import User
 from domain.viewer import Scope, Viewer
+from graph import media
 from graph.context import Context
 from graph.hub import Hub
 from graph.schema import build
 from graph.transport import Engine
 from graph.transport.request import Request
 from persistence.resources import Resources
+from persistence.storage.local import LocalStorage
 from tasks.worker import Worker
 
 EVERY_SCOPE = frozenset({Scope.PROJECTS_WRITE, Scope.UPLOADS_WRITE, Scope.RENDERS_WRITE})
 _SCHEMA = build()
+WATCH_JOB = """subscription($id: ID!) { job(id: $id) {
+  state attempt progress { stage fraction frames totalFrames fps speed etaSeconds } error { code message } asset { id }
+} }"""
 
 
 class Person:
@@ -27,7 +36,7 @@ class Person:
     def __init__(self, stage: "Stage", viewer: Viewer | None, email: str = "") -> None:
         self.viewer = viewer
         self.email = email
-        self._stage = stage
+        self.stage = stage
 
     @property
     def id(self) -> str:
@@ -67,7 +76,7 @@ class Person:
                 yield value
 
     async def _run(self, query: str, variables: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
-        engine = self._stage.engine
+        engine = self.stage.engine
         operation = engine.prepare(Request(query=query, variables=variables), "test")
         async with aclosing(engine.run(operation, self.viewer, "test")) as responses:
             async for response in responses:
@@ -82,6 +91,10 @@ class Stage:
         self.hub = Hub(resources.reads(), resources.doorbells)
         self.engine = Engine(_SCHEMA, authenticate=self._nobody, open_context=self._context)
         self.stranger = Person(self, None)
+        assert isinstance(resources.storage, LocalStorage)
+        web = Starlette(routes=media.routes(resources.storage))
+        self.web = httpx.AsyncClient(transport=httpx.ASGITransport(web))
+        """Where signed URLs lead."""
 
     async def person(self, *, scopes: frozenset[Scope] = EVERY_SCOPE, is_admin: bool = False) -> Person:
         """A new registered user."""
@@ -115,6 +128,7 @@ async def staged(resources: Resources) -> AsyncGenerator[Stage]:
     """A stage whose hub listens."""
     async with AsyncExitStack() as stack:
         stage = Stage(resources)
+        await stack.enter_async_context(stage.web)
         await stack.enter_async_context(stage.hub.running())
         yield stage
 
@@ -129,8 +143,29 @@ async def until(watching: AsyncGenerator[Any], **wanted: Any) -> list[Any]:
     raise AssertionError(f"the subscription completed without {wanted}: {seen}")
 
 
+async def uploaded(person: Person, project: str, path: Path, content_type: str, **announced: Any) -> dict[str, Any]:
+    """Upload a file as a client does; the asset that completeUpload answered with, or the refusal."""
+    upload = await person.do(
+        "createUpload",
+        "... on Upload { id parts { offset size url } }",
+        projectId=project,
+        **{"filename": path.name, "size": path.stat().st_size, "contentType": content_type, **announced},
+    )
+    content = path.read_bytes()
+    for part in upload["parts"]:
+        sent = await person.stage.web.put(part["url"], content=content[part["offset"] : part["offset"] + part["size"]])
+        assert sent.status_code == 200, sent.text
+    return await person.do("completeUpload", "... on Asset { id state job { id kind state } }", id=upload["id"])
+
+
+async def ready(person: Person, project: str, path: Path, content_type: str) -> str:
+    """The id of an asset that was uploaded and examined; a worker must be there."""
+    asset = await uploaded(person, project, path, content_type)
+    states = [each["state"] async for each in person.watch(WATCH_JOB, id=asset["job"]["id"])]
+    assert states[-1] == "COMPLETED"
+    return asset["id"]
+
+
 async def project_of(person: Person, name: str = "A project") -> str:
     """The id of a new project."""
     return (await person.do("createProject", "... on Project { id }", name=name))["id"]
-
-

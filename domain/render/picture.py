@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from domain.media import MediaFacts
-from domain.render.graph import Graph, counted, quoted, seconds
+from domain.render.graph import Graph, counted, quoted
 from domain.render.output import even
 from domain.render.stage import Stage
 from domain.timeline.edit import Audio, Fit, Image, Text, TextPosition, Video
 from domain.timeline.placing import Placed
 
 TO_BT709 = "out_color_matrix=bt709:out_range=tv"
+TICKS = 10_000
 LINE_HEIGHT = Fraction(6, 5)
 TURNS = {0: [], 90: ["transpose=clock"], 180: ["hflip", "vflip"], 270: ["transpose=cclock"]}
 
@@ -53,12 +54,15 @@ def color(value: str, stage: Stage, *, opacity: int = 1) -> str:
 
 def _video(graph: Graph, stage: Stage, clip: Placed, video: Video) -> Picture:
     source = stage.sources[video.asset_id]
-    at = video.in_ / stage.rate
-    number = graph.open(source.input(at=at, max_pixels=stage.max_pixels))
-    # The frame shown at a moment is the last one whose time, rounded to the timeline's frames, has come. A source that
-    # ends a fraction of a frame early holds its last one.
+    number = graph.open(source.input(at=video.in_ / stage.rate, max_pixels=stage.max_pixels))
+    # The frame shown at a moment is the last one whose time, rounded to the timeline's frames, has come. Times move in
+    # ticks so fine that each frame of the timeline, and the middle between two, falls on one: so what is shown does not
+    # hang on where the clip begins. A source that ends a fraction of a frame early holds its last frame.
+    rate = stage.rate
     exact = [
-        f"fps={stage.rate}:start_time={seconds(at)}",
+        f"settb=1/{rate.numerator * TICKS}",
+        f"setpts=PTS-{video.in_ * rate.denominator * TICKS}",
+        f"fps={rate}:start_time=0",
         "tpad=stop=-1:stop_mode=clone",
         f"trim=end_frame={clip.length}",
     ]

@@ -127,5 +127,3 @@ def _unknown(program: Program | None) -> str:
     if program is None:
         return "The program that sent you here is not registered on this server."
     return f"{program.client.name} asked to send you back to an address that is not registered for it."
-
-

@@ -2,6 +2,7 @@
 
 import re
 from hashlib import sha256
+from http import HTTPStatus
 from importlib.resources import files
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -55,6 +56,8 @@ class Pages:
         facts |= {"form_token": token, "leads_to": leads_to, "onward": query_for(leads_to)}
         html = self._templates.get_template(f"{name}.html").render(self._shared | facts)
         response = HTMLResponse(html, status, headers=_headers(leads_to))
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            response.headers["Retry-After"] = "300"
         if visitor:
             self._browsers.greet(response, visitor)
         return response

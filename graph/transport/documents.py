@@ -10,7 +10,9 @@ from graphql import (
     GraphQLInputObjectType,
     GraphQLSchema,
     OperationDefinitionNode,
+    OverlappingFieldsCanBeMergedRule,
     StringValueNode,
+    ValidationContext,
     ValidationRule,
     parse,
     specified_rules,
@@ -103,7 +105,20 @@ class _TextRule(ValidationRule):
             self.report_error(GraphQLError("A string must not contain NUL.", node))
 
 
-_RULES = (*specified_rules, MaybeNullValidationRule, _TextRule)
+class _OverlapRule(OverlappingFieldsCanBeMergedRule):
+    """Fields of one name are compared pair by pair. graphql-core's own budget for that allows a second of it."""
+
+    def __init__(self, context: ValidationContext) -> None:
+        super().__init__(context)
+        self.rule_context.remaining_complexity_budget = _COMPARISONS
+
+
+_COMPARISONS = 100_000
+_RULES = (
+    *(_OverlapRule if rule is OverlappingFieldsCanBeMergedRule else rule for rule in specified_rules),
+    MaybeNullValidationRule,
+    _TextRule,
+)
 
 
 def _check_one_of_natively(schema: GraphQLSchema) -> None:

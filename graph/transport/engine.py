@@ -17,7 +17,7 @@ from graph.transport.limits import DEFAULT_LIMITS, Limits
 from graph.transport.request import Request, encode
 
 
-class InvalidToken(Exception):  # noqa: N818 - named as RFC 6750 names it
+class InvalidToken(Exception):
     """An Authorization was given, and it is no valid bearer token."""
 
 

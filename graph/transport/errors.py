@@ -13,7 +13,7 @@ _LOGGED = 10
 """Tracebacks of one result that are logged: a broken field of a list of thousands says the same thousands of times."""
 
 
-class Rejected(Exception):  # noqa: N818 - it names what became of the operation
+class Rejected(Exception):
     """The operation was not executed, or its stream has broken off. The errors are fit for the client's eyes."""
 
     def __init__(self, errors: Sequence[GraphQLFormattedError], *, status: int = 400) -> None:

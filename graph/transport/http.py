@@ -28,7 +28,7 @@ _PARAMETERS = 16
 """The most parameters of a GET; GraphQL has four."""
 
 
-class _Refused(Exception):  # noqa: N818 - an answer
+class _Refused(Exception):
     def __init__(self, status: int, code: str, message: str, **headers: str) -> None:
         super().__init__(message)
         self.response = _errors([formatted(message, code)], status)
@@ -62,6 +62,8 @@ class HttpTransport:
         return response
 
     async def _answer(self, http: HttpRequest, request_id: str) -> Response:
+        if http.method == "HEAD":  # Starlette routes it wherever it routes GET
+            raise _Refused(405, "METHOD_NOT_ALLOWED", "Ask by GET or POST.", allow="GET, POST")
         accepted = _accepted(",".join(http.headers.getlist("accept")))
         media_type = accepted[0]
         viewer = await self._viewer(http)

@@ -10,7 +10,7 @@ _SUSPECT = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
 """Escapes that may spell a NUL or half a surrogate pair: only then is every string looked at."""
 
 
-class BadRequest(Exception):  # noqa: N818 - named as HTTP names it
+class BadRequest(Exception):
     """What came is no GraphQL request; the message says why."""
 
 

@@ -51,7 +51,9 @@ class EventStream(Response):
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        if gone.cancelled():
+        if gone.cancelled():  # somebody still listens
+            if not events.cancelled():
+                events.result()  # raises what only a fault of ours can have raised
             await write("", more=False)
 
     async def _write_events(self, write: Callable[[str], Awaitable[None]]) -> None:

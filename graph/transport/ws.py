@@ -26,7 +26,7 @@ _PORTS = {"http": 80, "https": 443}
 _Message = dict[str, object]
 
 
-class _Close(Exception):  # noqa: N818 - an answer
+class _Close(Exception):
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(code, reason)
         self.code = code

@@ -47,7 +47,7 @@ def url_in(text: str) -> str:
     return re.search(r"http://127\.0\.0\.1:\d+", text).group()
 
 
-def test_up_tells_the_url_and_once_the_first_administrator(tmp_path):
+def test_up_tells_where_it_is_mends_what_ends_and_stops_when_told(tmp_path, gone, descendants):
     with up(tmp_path) as (process, said):
         assert re.search(r"Sign in as +admin@localhost with \S{20} \(shown only this once\)", said)
         url = url_in(said)
@@ -58,19 +58,34 @@ def test_up_tells_the_url_and_once_the_first_administrator(tmp_path):
     with up(tmp_path) as (process, said):
         assert "Sign in as" not in said
         assert url_in(said) == url
+        [api] = [pid for pid in descendants(process.pid) if "reelgraph\0api\0" in command_of(pid)]
+        all_end = gone([api])
+        os.kill(api, signal.SIGKILL)
+        assert all_end(within=5)
+        assert "The API is gone (ended by SIGKILL)" in until(process, "The API is gone")
+        until(process, "The API is up again")
+        assert urllib.request.urlopen(f"{url}/healthz").status == 200
         process.terminate()
         assert process.wait(20) == 0
 
 
-def test_a_killed_parent_leaves_nothing_behind(tmp_path, gone, descendants):
-    with up(tmp_path) as (process, _):
+def command_of(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().decode()
+
+
+def test_a_killed_parent_leaves_nothing_behind_and_its_neighbour_alone(tmp_path, gone, descendants):
+    with stack(Home(tmp_path / "a"), environment={}, workers=2) as neighbour, up(tmp_path / "b") as (process, said):
+        assert url_in(said) != neighbour.url
         below = descendants(process.pid)
-        commands = [Path(f"/proc/{pid}/cmdline").read_bytes().decode() for pid in below]
         for part in ("/postgres\0", "redis-server", "reelgraph\0api\0", "reelgraph\0worker\0"):
-            assert any(part in command for command in commands), part
+            assert any(part in command_of(pid) for pid in below), part
         all_end = gone(below)
         process.kill()
         assert all_end(within=5)
+        ours = (neighbour.servers.postgres, neighbour.servers.redis, neighbour.api, *neighbour.workers)
+        assert [process.ended for process in ours] == [None] * 5
+        assert urllib.request.urlopen(f"{neighbour.url}/healthz").status == 200
+    assert None not in [process.ended for process in ours]
 
 
 def test_make_killed_outright_takes_everything_along(tmp_path, gone, descendants):
@@ -90,39 +105,6 @@ def test_make_killed_outright_takes_everything_along(tmp_path, gone, descendants
         all_end = gone(descendants(process.pid))
         process.kill()
         assert all_end(within=5)
-
-
-def test_what_ends_by_itself_is_started_again(tmp_path, gone):
-    with up(tmp_path) as (process, said):
-        api = next(
-            int(entry.name)
-            for entry in Path("/proc").glob("[0-9]*")
-            if f"PPid:\t{process.pid}\n" in (entry / "status").read_text()
-            and b"\0api\0" in (entry / "cmdline").read_bytes()
-        )
-        all_end = gone([api])
-        os.kill(api, signal.SIGKILL)
-        assert all_end(within=5)
-        assert "The API is gone (ended by SIGKILL)" in until(process, "The API is gone")
-        assert "The API is up again" in until(process, "The API is up again")
-        assert urllib.request.urlopen(f"{url_in(said)}/healthz").status == 200
-        process.terminate()
-        assert process.wait(20) == 0
-
-
-def test_two_stacks_run_side_by_side_and_the_block_ends_them(tmp_path, gone, descendants):
-    with (
-        stack(Home(tmp_path / "a"), environment={}) as one,
-        stack(Home(tmp_path / "b"), environment={}, workers=2) as two,
-    ):
-        assert one.url != two.url
-        assert len(two.workers) == 2
-        for each in (one, two):
-            assert urllib.request.urlopen(f"{each.url}/healthz").status == 200
-            assert each.settings.public_url == each.url
-        pids = [process.pid for each in (one, two) for process in (each.api, *each.workers, each.servers.postgres)]
-        all_end = gone(pids)
-    assert all_end(within=0.1)
 
 
 def test_restarts_come_later_and_later_until_it_stays(tmp_path):

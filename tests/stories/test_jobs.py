@@ -26,7 +26,10 @@ async def test_a_job_is_seen_from_queued_to_completed_and_then_the_subscription_
     states = [each["state"] for each in seen]
     assert list(dict.fromkeys(states)) == ["QUEUED", "PROCESSING", "COMPLETED"]
     assert seen[-1] == {
-        "state": "COMPLETED", "attempt": 1, "progress": {"stage": "done", "fraction": 1.0}, "error": None
+        "state": "COMPLETED",
+        "attempt": 1,
+        "progress": {"stage": "done", "fraction": 1.0},
+        "error": None,
     }
     fractions = [each["progress"]["fraction"] for each in seen]
     assert fractions == sorted(fractions)
@@ -112,5 +115,3 @@ async def test_a_draining_worker_hands_its_job_back_and_spends_nothing(stage: St
     assert seen[-1]["error"] is None
     state = await person.ask("query($id: ID!) { job(id: $id) { failures attempt } }", id=job["id"])
     assert state == {"failures": 0, "attempt": 1}
-
-

@@ -114,7 +114,12 @@ class Site:
             await session.execute(update(User).values(is_admin=is_admin))
 
     async def client(
-        self, *, acts_for: User | None = None, public: bool = False, uri: str = "https://app.example/done", **more: object
+        self,
+        *,
+        acts_for: User | None = None,
+        public: bool = False,
+        uri: str = "https://app.example/done",
+        **more: object,
     ) -> tuple[OAuthClient, str | None]:
         """Register somebody else's program."""
         async with self.database.sessions.begin() as session:
@@ -140,5 +145,3 @@ async def site(settings: Settings) -> AsyncGenerator[Site]:
         transport = ASGITransport(app=app)
         async with AsyncClient(transport=transport, base_url=settings.public_url) as browser:
             yield Site(settings, database, keys, TokenVerifier(database, settings, keys), browser, passwords)
-
-

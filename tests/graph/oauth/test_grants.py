@@ -62,9 +62,9 @@ async def test_only_the_digest_of_a_refresh_token_is_kept(site):
     assert row.digest == digest_of(given["refresh_token"])
 
 
-@pytest.mark.parametrize(
-    ("changes", "error"),
-    [
+async def test_a_code_without_all_that_belongs_to_it_is_worth_nothing_and_stays_good(site):
+    await site.register()
+    for changes, error in [
         ({"code": "made up"}, "invalid_grant"),
         ({"code": "é\ud83d\ude00".encode("utf-16", "surrogatepass").decode("utf-16")}, "invalid_grant"),
         ({"code_verifier": "w" * 43}, "invalid_grant"),
@@ -74,21 +74,18 @@ async def test_only_the_digest_of_a_refresh_token_is_kept(site):
         ({"redirect_uri": "http://127.0.0.1:4712/callback"}, "invalid_grant"),
         ({"redirect_uri": ""}, "invalid_grant"),
         ({"client_id": "nobody"}, "invalid_client"),
-        ({"client_id": "é\\\""}, "invalid_client"),
+        ({"client_id": 'é\\"'}, "invalid_client"),
         ({"client_id": ""}, "invalid_client"),
         ({"client_secret": "guess"}, "invalid_client"),
         ({"grant_type": "password"}, "unsupported_grant_type"),
         ({"grant_type": 'é"'}, "unsupported_grant_type"),
         ({"grant_type": ""}, "invalid_request"),
-    ],
-)
-async def test_a_code_without_all_that_belongs_to_it_is_worth_nothing_and_stays_good(site, changes, error):
-    await site.register()
-    code = await site.code()
-    answer = await site.redeem(**({"code": code} | changes))
-    assert answer.status_code in (400, 401)
-    assert answer.json()["error"] == error
-    assert (await site.redeem(code)).status_code == 200
+    ]:
+        code = await site.code()
+        answer = await site.redeem(**({"code": code} | changes))
+        assert answer.status_code in (400, 401)
+        assert answer.json()["error"] == error
+        assert (await site.redeem(code)).status_code == 200
 
 
 async def test_an_expired_code_is_refused(site):
@@ -291,14 +288,12 @@ async def test_client_credentials_need_a_secret_and_an_owner(site):
     assert answer.headers["www-authenticate"].startswith("Basic ")
 
 
-@pytest.mark.parametrize(
-    "header", ["Basic", "Basic !!!", "Basic /w==", "Basic JWZmOng=", "Bearer x", "Basic " + "é", "Basic OjA="]
-)
-async def test_garbled_credentials_are_an_invalid_client(site, header):
-    answer = await site.browser.post(
-        "/oauth/token", data={"grant_type": "client_credentials"}, headers={b"authorization": header.encode()}
-    )
-    assert refusal(answer) == (401, "invalid_client")
+async def test_garbled_credentials_are_an_invalid_client(site):
+    for header in ["Basic", "Basic !!!", "Basic /w==", "Basic JWZmOng=", "Bearer x", "Basic " + "é", "Basic OjA="]:
+        answer = await site.browser.post(
+            "/oauth/token", data={"grant_type": "client_credentials"}, headers={b"authorization": header.encode()}
+        )
+        assert refusal(answer) == (401, "invalid_client")
 
 
 async def test_secrets_in_the_address_are_not_read(site):

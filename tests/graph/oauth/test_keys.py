@@ -36,7 +36,7 @@ async def test_the_private_key_lies_encrypted(settings):
 async def test_another_secret_key_is_one_clear_line(settings):
     async with Database.opened(settings) as database:
         await SigningKeys(database, settings).ensure()
-        with pytest.raises(SettingError, match="^SECRET_KEY is not the one that this database was set up with"):
+        with pytest.raises(SettingError, match=r"^SECRET_KEY is not the one that this database was set up with"):
             await SigningKeys(database, replace(settings, secret_key="x" * 40)).ensure()
 
 

@@ -57,7 +57,11 @@ class House:
                 return contextlib.nullcontext()
 
         config = uvicorn.Config(
-            self.app(allowed_origins), ws="websockets-sansio", lifespan="off", log_config=None, access_log=False
+            self.app(allowed_origins),
+            ws="websockets-sansio",
+            ws_per_message_deflate=False,
+            lifespan="off",
+            log_config=None,
         )
         with socket.socket() as listening:
             listening.bind(("127.0.0.1", 0))

@@ -95,6 +95,7 @@ def test_a_syntax_error_says_where():
         ("{" + "me{" * 30 + "__typename" + "}" * 31, "OPERATION_TOO_LARGE"),
         ("{...f} fragment f on Query {...f}", "GRAPHQL_VALIDATION_FAILED"),
         ("{...nowhere}", "GRAPHQL_VALIDATION_FAILED"),
+        ("{" + "__typename " * 1_000 + "}", "GRAPHQL_VALIDATION_FAILED"),  # a million comparisons
         ("{me{}}", "GRAPHQL_PARSE_FAILED"),
         ("fragment f on Query {me}", "GRAPHQL_VALIDATION_FAILED"),
         ('{echo(word:"\\u0000")}', "GRAPHQL_VALIDATION_FAILED"),

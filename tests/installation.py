@@ -1,0 +1,171 @@
+"""One deployment on this machine: real API and worker processes, which a test starts, stops, kills and looks into."""
+
+import asyncio
+import os
+import select
+import signal
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import httpx
+
+from domain.entity import new_id
+from domain.user import User
+from domain.viewer import Scope
+from persistence.accounts import register_client
+from persistence.database import Database
+from persistence.settings import Settings
+from reelgraph.process import Process, command
+from reelgraph.stack import WORKING
+from tests.wire import Caller, token_for
+
+
+class Installation:
+    """As many API and worker processes as a story needs. The first API's address is the public one of all."""
+
+    def __init__(self, environment: Mapping[str, str], folder: Path) -> None:
+        self.environment = dict(environment)
+        self.environment.pop("PUBLIC_URL", None)
+        self.processes: list[Process] = []
+        self.urls: list[str] = []
+        """Where the API processes answer."""
+        self._folder = folder
+        folder.mkdir()
+
+    @property
+    def settings(self) -> Settings:
+        return Settings.read(self.environment)
+
+    async def api(self) -> Process:
+        """One more API process, on a free port."""
+        process = self._started("api", "api", "--port", "0")
+        await asyncio.to_thread(process.wait)
+        self.urls.append(_address(process))
+        self.environment.setdefault("PUBLIC_URL", self.urls[0])
+        return process
+
+    async def worker(self) -> Process:
+        """One more worker process."""
+        process = self._started("worker", "worker")
+        await asyncio.to_thread(process.wait)
+        return process
+
+    async def person(self, name: str = "A. User") -> Caller:
+        """A new user with a program of theirs that is signed in to the first API."""
+        async with Database.opened(self.settings) as database, database.sessions() as session, session.begin():
+            user = User(email=f"{new_id()}@example.org", name=name)
+            session.add(user)
+            await session.flush()
+            client, secret = await register_client(session, name="A script", owner=user)
+        scopes = frozenset(Scope) - {Scope.ADMIN}
+        return Caller(self.urls[0], user, scopes, await token_for(self.urls[0], client.id, secret))
+
+    def close(self) -> None:
+        """Stop every process: ask all of them first, then wait."""
+        for process in self.processes:
+            kill(process, signal.SIGTERM)
+        for process in self.processes:
+            process.stop()
+
+    def _started(self, kind: str, *arguments: str) -> Process:
+        process = Process(
+            name=f"{kind} {len(self.processes)}",
+            argv=command(*arguments),
+            log=self._folder / f"{len(self.processes)}-{kind}.log",
+            # Nothing of ours but where programs are: what the product needs, it is told.
+            environment={"PATH": os.environ["PATH"], **self.environment},
+            grace=8,
+            answers=_is_healthy if kind == "api" else lambda it: WORKING in it.said(),
+        )
+        self.processes.append(process)
+        process.start()
+        return process
+
+
+@contextmanager
+def installed(environment: Mapping[str, str], folder: Path) -> Iterator[Installation]:
+    """An installation without processes yet; those that it has at the end are stopped."""
+    installation = Installation(environment, folder)
+    try:
+        yield installation
+    finally:
+        installation.close()
+
+
+def kill(process: Process, number: int = signal.SIGKILL) -> None:
+    """Send a signal, unless it has ended by itself."""
+    if process.ended is None:
+        os.kill(process.pid, number)
+
+
+class Held:
+    """Processes that cannot be mistaken for later ones with the same ids."""
+
+    def __init__(self, pids: Iterable[int]) -> None:
+        self._handles = [os.pidfd_open(pid) for pid in pids]
+
+    async def end_within(self, seconds: float) -> bool:
+        """Whether all of them end in that time."""
+        return await asyncio.to_thread(self._end_within, seconds)
+
+    def close(self) -> None:
+        for handle in self._handles:
+            os.close(handle)
+
+    def _end_within(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        poll = select.poll()
+        for handle in self._handles:
+            poll.register(handle, select.POLLIN)
+        left = len(self._handles)
+        while left:
+            ended = poll.poll(max(0, deadline - time.monotonic()) * 1000)
+            if not ended:
+                return False
+            for handle, _ in ended:
+                poll.unregister(handle)
+                left -= 1
+        return True
+
+
+@contextmanager
+def held(pids: Iterable[int]) -> Iterator[Held]:
+    holding = Held(pids)
+    try:
+        yield holding
+    finally:
+        holding.close()
+
+
+def below(pid: int) -> list[int]:
+    """All processes that this one started, theirs too."""
+    children: list[int] = []
+    with suppress(OSError):  # gone meanwhile
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            children += map(int, (task / "children").read_text().split())
+    return children + [each for child in children for each in below(child)]
+
+
+def ffmpegs(worker: Process) -> list[int]:
+    """The ids of the ffmpeg processes of a worker."""
+    return [pid for pid in below(worker.pid) if _program(pid).startswith("ffmpeg")]
+
+
+def _program(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text()
+    return ""
+
+
+def _address(api: Process) -> str:
+    return next((line.split()[-1] for line in api.said().splitlines() if line.startswith("Listening on ")), "")
+
+
+def _is_healthy(api: Process) -> bool:
+    url = _address(api)
+    try:
+        return bool(url) and httpx.get(f"{url}/healthz", trust_env=False).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
