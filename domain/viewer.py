@@ -48,7 +48,7 @@ class Viewer:
     is_admin: bool = False
     """The user is an administrator *and* the token carries the admin scope."""
     session_id: str | None = None
-    """The sign-in session the token was born from; None for client credentials."""
+    """The grant the token was born from (its `sid` claim); None for client credentials."""
     client_id: str | None = None
     expires_at: datetime | None = None
 

@@ -83,7 +83,7 @@ async def ensure_first_admin(
     """Make an administrator if there is none, and return the random password: nobody can ask for it again."""
     if await session.scalar(select(exists().where(User.is_admin))):
         return None
-    password = secrets.token_urlsafe(15)
+    password = secrets.token_hex(10)
     await create_user(session, passwords, name=name, email=email, password=password, is_admin=True)
     return password
 

@@ -14,7 +14,8 @@ from pathlib import Path
 
 KEPT_LINES = 40
 LONGEST_LINE = 64 * 1024
-GRACE_SECONDS = 0.5
+GRACE_SECONDS = 0.2
+"""Between asking and killing. Together with a heartbeat it must stay well below the second that a cancel may take."""
 _LAUNCH = Path(__file__).with_name("launch.py")
 
 

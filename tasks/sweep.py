@@ -11,6 +11,7 @@ from sqlalchemy import delete, func, select
 from domain.job import Job, JobState
 from domain.stored import StoredObject
 from domain.upload import Upload, UploadState
+from persistence.accounts import forget_what_is_over
 from persistence.resources import Resources
 from persistence.storage import PendingUpload
 
@@ -71,6 +72,12 @@ async def doomed_objects(resources: Resources) -> int:
         if doomed:
             await work.session.execute(delete(StoredObject).where(StoredObject.id.in_([each.id for each in doomed])))
     return len(doomed)
+
+
+async def ended_sign_ins(resources: Resources) -> None:
+    """Forget sessions, grants, codes and tokens that are over."""
+    async with resources.database.sessions() as session, session.begin():
+        await forget_what_is_over(session)
 
 
 async def sweep_storage(resources: Resources) -> None:

@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
 """How often a worker looks for expired leases and for work that no wake-up told it of."""
 SWEEP_SECONDS = 5.0
+FORGET_SECONDS = 3600.0
 
 
 async def run(settings: Settings) -> None:
@@ -64,6 +65,7 @@ class Worker:
         loops: list[Coroutine[Any, Any, None]] = [
             _every(LOOK_SECONDS, self._look),
             _every(SWEEP_SECONDS, self._sweep),
+            _every(FORGET_SECONDS, self._forget),
             *(self._resources.queue.receive(pool, n, self._woken(pool)) for pool, n in self._slots.items()),
         ]
         tasks = [asyncio.create_task(each) for each in loops]
@@ -125,6 +127,9 @@ class Worker:
 
     async def _sweep(self) -> None:
         await sweep.sweep_storage(self._resources)
+
+    async def _forget(self) -> None:
+        await sweep.ended_sign_ins(self._resources)
 
     # Working
 

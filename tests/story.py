@@ -18,6 +18,7 @@ from graph.context import Context
 from graph.hub import Hub
 from graph.schema import build
 from graph.transport import Engine
+from graph.transport.errors import Rejected
 from graph.transport.request import Request
 from persistence.resources import Resources
 from persistence.storage.local import LocalStorage
@@ -77,10 +78,13 @@ class Person:
 
     async def _run(self, query: str, variables: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
         engine = self.stage.engine
-        operation = engine.prepare(Request(query=query, variables=variables), "test")
-        async with aclosing(engine.run(operation, self.viewer, "test")) as responses:
-            async for response in responses:
-                yield json.loads(response)
+        try:
+            operation = engine.prepare(Request(query=query, variables=variables), "test")
+            async with aclosing(engine.run(operation, self.viewer, "test")) as responses:
+                async for response in responses:
+                    yield json.loads(response)
+        except Rejected as rejected:
+            yield {"errors": rejected.errors}
 
 
 class Stage:

@@ -59,7 +59,7 @@ def length(timeline: Timeline, facts: Facts) -> int:
 def _track(clips: tuple[Clip, ...], sources: Lengths) -> Iterator[Placed]:
     end = 0
     fades = [clip.transition.frames if clip.transition else 0 for clip in clips]
-    for clip, fade_in, fade_out in zip(clips, fades, [*fades[1:], 0], strict=True):
+    for clip, fade_in, fade_out in zip(clips, fades, [*fades, 0][1:], strict=True):
         lasts = content_length(clip.content, sources)
         if lasts is None:
             raise ValueError("a timeline with problems cannot be placed")

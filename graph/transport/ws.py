@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import Sequence
 from contextlib import aclosing
-from typing import cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from graphql import GraphQLFormattedError
@@ -82,13 +82,11 @@ class _Socket:
         try:
             await asyncio.wait({reading, drained}, return_when=asyncio.FIRST_COMPLETED)
             close = reading.result() if reading.done() else _Close(1012, "Service restart")
-            for task in self._tasks:
-                task.cancel()
+            _cancel(*self._tasks)
             if close:
                 await self._close(close)
         finally:
-            for task in (reading, drained, *self._tasks):
-                task.cancel()
+            _cancel(reading, drained, *self._tasks)
             await asyncio.gather(reading, drained, *self._tasks, return_exceptions=True)
 
     async def _read(self) -> _Close | None:
@@ -128,7 +126,7 @@ class _Socket:
             case "complete":
                 task = self._operations.pop(_id(message), None)
                 if task:
-                    task.cancel()
+                    _cancel(task)
             case "ping":
                 await self._send(encode({**_payload(message), "type": "pong"}))
             case "pong":
@@ -205,6 +203,13 @@ class _Socket:
                 await self._websocket.close(close.code, close.reason)
         except (TimeoutError, RuntimeError, WebSocketDisconnect):
             return  # it is closed, or as good as
+
+
+def _cancel(*tasks: asyncio.Task[Any]) -> None:
+    """Cancel each once: a second time would break off the closing of what it has open."""
+    for task in tasks:
+        if not task.cancelling():
+            task.cancel()
 
 
 def _payload(message: _Message) -> _Message:

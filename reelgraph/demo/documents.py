@@ -3,7 +3,6 @@
 A mutation answers with a union: the thing, or a refusal that says what was wrong.
 """
 
-
 VIEWER = "query Viewer { viewer { name email } }"
 
 CREATE_PROJECT = """

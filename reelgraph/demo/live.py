@@ -33,7 +33,7 @@ class Live:
         # Straight to the server, whatever proxy the environment names: it runs on this machine.
         async with connect(f"ws{url.removeprefix('http')}/graphql", subprotocols=[PROTOCOL], proxy=None) as socket:
             live = cls(socket)
-            await live._send(type="connection_init", payload={"Authorization": f"Bearer {token}"})
+            await live._begin(token)
             reading = asyncio.create_task(live._read())
             try:
                 yield live
@@ -57,6 +57,15 @@ class Live:
             if self._watched.pop(key, None):
                 with suppress(ConnectionClosed):
                     await self._send(id=key, type="complete")
+
+    async def _begin(self, token: str) -> None:
+        await self._send(type="connection_init", payload={"Authorization": f"Bearer {token}"})
+        try:
+            answer: Json = json.loads(await self._socket.recv())
+        except ConnectionClosed as closed:
+            raise DemoFailed(f"the live connection was refused: {closed}") from None
+        if answer["type"] != "connection_ack":
+            raise DemoFailed(f"the live connection began with {answer['type']} instead of connection_ack")
 
     async def _read(self) -> None:
         """Hand each message to the subscription it belongs to."""

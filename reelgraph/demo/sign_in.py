@@ -29,9 +29,7 @@ class Person:
     @classmethod
     def new(cls) -> "Person":
         """Somebody nobody knows yet."""
-        return cls(
-            name="Demo", email=f"demo-{secrets.token_hex(4)}@example.org", password=secrets.token_urlsafe(12)
-        )
+        return cls(name="Demo", email=f"demo-{secrets.token_hex(4)}@example.org", password=secrets.token_urlsafe(12))
 
 
 async def register(url: str, person: Person) -> None:

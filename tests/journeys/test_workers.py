@@ -40,7 +40,7 @@ async def test_the_render_of_a_killed_worker_goes_on_elsewhere_within_its_lease_
     ada = await installation.person()
     job = await long_render(ada, counter)
     await encoding(ada, job)
-    other = await installation.worker()
+    await installation.worker()
     async with aclosing(ada.watch(WATCH_JOB, id=job)) as watching:
         await until(watching, state="PROCESSING")
         assert ffmpegs(doomed)
@@ -51,7 +51,6 @@ async def test_the_render_of_a_killed_worker_goes_on_elsewhere_within_its_lease_
         seen = await until(watching, state="PROCESSING", attempt=2)
         took = time.monotonic() - killed
         assert took < LEASE + 2
-        assert ffmpegs(other)
         seen += [each async for each in watching]
     states = [f"{each['state']} {each['attempt']}" for each in seen]
     assert list(dict.fromkeys(states)) == ["PROCESSING 1", "QUEUED 1", "PROCESSING 2", "COMPLETED 2"]
@@ -67,7 +66,7 @@ async def test_cancelling_a_render_stops_its_ffmpeg_within_a_second_and_leaves_n
 ) -> None:
     _, worker = await asyncio.gather(installation.api(), installation.worker())
     ada = await installation.person()
-    job = await long_render(ada, counter, times=100)
+    job = await long_render(ada, counter, times=40)
     stored = files(installation.settings.storage_path)
     assert len(stored) == 1
     async with aclosing(ada.watch(WATCH_JOB, id=job)) as watching:
@@ -76,8 +75,7 @@ async def test_cancelling_a_render_stops_its_ffmpeg_within_a_second_and_leaves_n
         with held(ffmpegs(worker)) as running:
             asked = time.monotonic()
             await ada.do("cancelJob", "... on Job { state }", id=job)
-            assert await running.end_within(10 - (time.monotonic() - asked))
-            print("TOOK", time.monotonic()-asked)
+            assert await running.end_within(1 - (time.monotonic() - asked))
         seen = [each async for each in watching]
     assert seen[-1]["state"] == "CANCELLED"
     kill(worker, signal.SIGTERM)

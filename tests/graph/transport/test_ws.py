@@ -65,6 +65,17 @@ class Subscription:
         info.context.flooded.set()
 
     @strawberry.subscription
+    async def slow_to_close(self, info: strawberry.Info) -> AsyncGenerator[int, None]:
+        info.context.closing, info.context.may_close = asyncio.Event(), asyncio.Event()
+        try:
+            yield 0
+            await asyncio.Event().wait()
+        finally:
+            info.context.closing.set()
+            await info.context.may_close.wait()
+            info.context.source_closed_first = not info.context.closed.is_set()
+
+    @strawberry.subscription
     async def lost(self) -> AsyncGenerator[int, None]:
         yield 1
         raise NotFound(kind="project", id="p1")
@@ -221,6 +232,22 @@ async def test_a_client_that_goes_away_has_all_its_operations_closed(it, address
             await asyncio.wait_for(context.closed.wait(), 5)
             assert context.source_closed_first
     assert len(it.contexts) == 3
+
+
+async def test_a_source_that_is_slow_to_close_is_left_to_finish_when_the_client_goes_away_meanwhile(it, address: str):
+    async with connected(address) as client:
+        await client.init()
+        await client.subscribe("a", "subscription{slowToClose}")
+        await client.receive()
+        [context] = it.contexts
+        await client.send(type="complete", id="a")
+        await asyncio.wait_for(context.closing.wait(), 5)
+        it.draining.set()
+        assert await client.closed() == (1012, "Service restart")
+        assert not context.closed.is_set()
+        context.may_close.set()
+        await asyncio.wait_for(context.closed.wait(), 5)
+        assert context.source_closed_first
 
 
 async def test_no_more_operations_are_under_way_than_a_socket_may_have(client: Client):
