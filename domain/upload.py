@@ -111,4 +111,4 @@ class Announcement:
         """The preferred size of a part, or more where a large file would have too many."""
         least = -(-self.size // MOST_PARTS)
         mebibyte = 2**20
-        return max(preferred, -(-least // mebibyte) * mebibyte)
+        return preferred if least <= preferred else -(-least // mebibyte) * mebibyte

@@ -4,12 +4,11 @@ Which rows somebody may see or change is asked where rows are loaded; here it is
 """
 
 from collections.abc import Callable
-from dataclasses import is_dataclass
 from inspect import isawaitable
-from typing import Annotated, Any, Union, cast
+from typing import Annotated, Any, Union
 
 import strawberry
-from graphql import GraphQLError, GraphQLObjectType
+from graphql import GraphQLObjectType
 from strawberry.extensions import FieldExtension
 from strawberry.types import Info as AnyInfo
 
@@ -53,7 +52,6 @@ class Seal(FieldExtension):
     def resolve(self, next_: Callable[..., Any], source: Any, info: AnyInfo[Context, None], **kwargs: Any) -> Any:
         """For what is resolved at once."""
         self.policy(info.context.viewer)
-        _must_be_text(kwargs)
         return next_(source, info, **kwargs)
 
     async def resolve_async(
@@ -61,24 +59,8 @@ class Seal(FieldExtension):
     ) -> Any:
         """For whatever Strawberry takes for asynchronous: subscriptions too, whose generators are not awaited."""
         self.policy(info.context.viewer)
-        _must_be_text(kwargs)
         result = next_(source, info, **kwargs)
         return await result if isawaitable(result) else result
-
-
-def _must_be_text(value: Any) -> None:
-    """Refuse strings, however deep in the arguments, that no database keeps: NUL characters and lone surrogates."""
-    if isinstance(value, str):
-        if "\0" in value or (not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value)):
-            raise GraphQLError(
-                "Text must not contain NUL characters or lone surrogates.", extensions={"code": "BAD_USER_INPUT"}
-            )
-    elif isinstance(value, list):
-        for each in cast("list[Any]", value):
-            _must_be_text(each)
-    elif isinstance(value, dict) or is_dataclass(value):
-        for each in cast("dict[str, Any]", value if isinstance(value, dict) else vars(value)).values():
-            _must_be_text(each)
 
 
 def query(policy: Policy, answers: Any) -> Callable[[Callable[..., Any]], Any]:

@@ -40,6 +40,11 @@ def log_topic(project_id: str) -> str:
     return f"log:{project_id}"
 
 
+def stop_topic(job_id: str) -> str:
+    """The bell that tells a job's worker to ask at once whether it is to stop."""
+    return f"stop:{job_id}"
+
+
 class Work:
     """A transaction in progress. Every load of something that is somebody's takes the viewer who asks."""
 
@@ -213,6 +218,8 @@ class Work:
             self.rings.add(entity.id)
         if isinstance(entity, Job) and entity.state == JobState.QUEUED and entity.not_before is None:
             self.wakes.add(entity.pool)
+        if isinstance(entity, Job) and entity.cancel_requested and not entity.state.ended:
+            self.rings.add(stop_topic(entity.id))
         if isinstance(entity, Job) and entity.kind == JobKind.INGEST:
             self._ingests.add(entity)
 

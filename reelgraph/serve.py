@@ -2,7 +2,9 @@
 
 import asyncio
 import ipaddress
+import signal
 import socket
+import sys
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -43,6 +45,8 @@ def serve(settings: Settings, *, host: str | None, port: int | None, public_url_
         server_header=False,
         timeout_graceful_shutdown=_GRACE,
     )
+    # uvicorn raises a signal it has heeded once more, when it is done: that must not look like a violent death.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     print(f"Listening on {listening_on}", flush=True)
     _Server(config, draining).run(sockets=[listener])
 

@@ -6,6 +6,7 @@ too much: then it says {"rejected": why}.
 """
 
 import json
+import re
 import sys
 from fractions import Fraction
 from typing import Any, BinaryIO, TextIO
@@ -85,7 +86,7 @@ class Bytes:
 
 def opened(file: BinaryIO, formats: str, max_pixels: int) -> InputContainer:
     """Open a file that can lead to no other: no name, no protocol, and only the demuxers we know."""
-    options = {"format_whitelist": formats, "protocol_whitelist": "none", "max_pixels": str(max_pixels)}
+    options = {"format_whitelist": formats, "protocol_whitelist": "none", "max_pixels": str(max_pixels * 2)}
     try:
         return av.open(Bytes(file), mode="r", options=options, buffer_size=2**20)
     except (FFmpegError, ValueError):
@@ -114,7 +115,7 @@ def read(container: InputContainer, max_pixels: int) -> dict[int, Seen]:
         if not context.is_decoder:
             raise Rejected("The file is in a format we cannot decode.")
         context.thread_count = 1
-        context.options = {"max_pixels": str(max_pixels)}
+        context.options = {"max_pixels": str(max_pixels * 2)}  # it counts whole blocks, more than is seen
         if container.format.name in STRICT:
             context.options["err_detect"] = "explode"
     try:
@@ -241,19 +242,28 @@ def _samples(stream: AudioStream, seen: Seen) -> int | None:
     return None if end is None else round(end * stream.codec_context.sample_rate)
 
 
+def _too_large(said: list[tuple[int, str, str]], max_pixels: int) -> str | None:
+    """Whether a decoder refused a size that stood nowhere but in the picture itself."""
+    for _, _, message in said:
+        if found := re.match(r"Picture size (\d+)x(\d+)", message):
+            return _too_many(int(found[1]), int(found[2]), max_pixels)
+    return None
+
+
 def main(arguments: list[str], out: TextIO) -> None:
     """Answer one question about one file."""
     verb, path, formats, max_pixels = arguments
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 - as light as can be
-            answer = {"probe": probe, "measure": measure}[verb](file, formats, int(max_pixels))
-    except Rejected as reason:
-        answer = {"rejected": str(reason)}
-    except MemoryError:
-        answer = {"rejected": "Reading the file needs too much memory."}
+    with av.logging.Capture() as said:
+        try:
+            with open(path, "rb") as file:  # noqa: PTH123 - as light as can be
+                answer = {"probe": probe, "measure": measure}[verb](file, formats, int(max_pixels))
+        except Rejected as reason:
+            answer = {"rejected": _too_large(said, int(max_pixels)) or str(reason)}
+        except MemoryError:
+            answer = {"rejected": "Reading the file needs too much memory."}
     out.write(json.dumps(answer) + "\n")
 
 
 if __name__ == "__main__":
-    av.logging.set_level(None)
+    av.logging.set_level(av.logging.ERROR)
     main(sys.argv[1:], sys.stdout)

@@ -5,6 +5,7 @@ import logging
 import shutil
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import Enum, auto
@@ -20,7 +21,8 @@ from domain.job import Failure, Job, JobState, Progress
 from domain.kinds import Spec
 from domain.stored import StoredObject
 from persistence.resources import Resources
-from persistence.work import Work
+from persistence.settings import Settings
+from persistence.work import Work, stop_topic
 
 E = TypeVar("E", bound=Entity)
 
@@ -61,10 +63,20 @@ class Verdict(Enum):
     LOST = auto()
 
 
+def attempts_folder(settings: Settings) -> Path:
+    """Where the attempts of this machine's workers have their folders."""
+    return settings.scratch_path / "jobs"
+
+
+def attempt_name(job_id: str, attempt: int) -> str:
+    """The name of an attempt's folder."""
+    return f"{job_id}-{attempt}"
+
+
 class Lease:
     """One attempt at one job, held by one worker."""
 
-    def __init__(self, *, job: Job, spec: Spec, token: str, folder: Path, resources: Resources) -> None:
+    def __init__(self, *, job: Job, spec: Spec, token: str, resources: Resources) -> None:
         """Begin as the claim left it."""
         self.job_id = job.id
         self.project_id = job.project_id
@@ -74,7 +86,7 @@ class Lease:
         self.kind = job.kind
         self.token = token
         self.spec = spec
-        self.folder = folder
+        self.folder = attempts_folder(resources.settings) / attempt_name(job.id, job.attempt)
         self.resources = resources
         self._progress = Progress(stage="starting")
         self._told: Progress | None = None
@@ -113,10 +125,17 @@ class Lease:
 
     async def beat(self) -> Verdict:
         """Keep the lease, tell the progress, and return when the job is to stop."""
+        asked_to_stop = asyncio.Event()
+        with self.resources.doorbells.hung(stop_topic(self.job_id), lambda _topic: asked_to_stop.set()):
+            return await self._beat_on(asked_to_stop)
+
+    async def _beat_on(self, asked_to_stop: asyncio.Event) -> Verdict:
         lease = self.resources.settings.lease_seconds
         held_until = time.monotonic() + lease
         while True:
-            await asyncio.sleep(BEAT_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asked_to_stop.wait(), BEAT_SECONDS)
+            asked_to_stop.clear()
             started = time.monotonic()
             try:
                 async with asyncio.timeout(lease):

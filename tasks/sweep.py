@@ -3,7 +3,9 @@
 Every worker sweeps; rows are taken with SKIP LOCKED, so that sweepers share the work instead of repeating it.
 """
 
+import asyncio
 import logging
+import shutil
 from datetime import timedelta
 
 from sqlalchemy import delete, func, select
@@ -14,6 +16,7 @@ from domain.upload import Upload, UploadState
 from persistence.accounts import forget_what_is_over
 from persistence.resources import Resources
 from persistence.storage import PendingUpload
+from tasks.lease import attempt_name, attempts_folder
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +77,23 @@ async def doomed_objects(resources: Resources) -> int:
     return len(doomed)
 
 
+async def forgotten_folders(resources: Resources) -> int:
+    """Remove the folders of attempts that are over: their workers were killed before they could."""
+    jobs = attempts_folder(resources.settings)
+    names = await asyncio.to_thread(lambda: [path.name for path in jobs.iterdir()] if jobs.is_dir() else [])
+    if not names:
+        return 0
+    query = select(Job.id, Job.attempt).where(
+        Job.id.in_({name.partition("-")[0] for name in names}), Job.state == JobState.PROCESSING
+    )
+    async with resources.database.sessions() as session:
+        at_work = {attempt_name(job_id, attempt) for job_id, attempt in await session.execute(query)}
+    forgotten = [name for name in names if name not in at_work]
+    for name in forgotten:
+        await asyncio.to_thread(shutil.rmtree, jobs / name, ignore_errors=True)
+    return len(forgotten)
+
+
 async def ended_sign_ins(resources: Resources) -> None:
     """Forget sessions, grants, codes and tokens that are over."""
     async with resources.database.sessions() as session, session.begin():
@@ -85,4 +105,5 @@ async def sweep_storage(resources: Resources) -> None:
     for heal in (expired_uploads, abandoned_objects, doomed_objects):
         while await heal(resources) == BATCH:
             pass
+    await forgotten_folders(resources)
     await resources.storage.sweep(older_than=_ABANDONED_AFTER)

@@ -68,14 +68,15 @@ class Worker:
             _every(FORGET_SECONDS, self._forget),
             *(self._resources.queue.receive(pool, n, self._woken(pool)) for pool, n in self._slots.items()),
         ]
-        tasks = [asyncio.create_task(each) for each in loops]
-        await self.draining.wait()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        if self._running:
-            logger.info("worker %s: draining %d jobs", self.name, len(self._running))
-            await asyncio.wait(self._running)
+        async with self._resources.doorbells.listening():
+            tasks = [asyncio.create_task(each) for each in loops]
+            await self.draining.wait()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if self._running:
+                logger.info("worker %s: draining %d jobs", self.name, len(self._running))
+                await asyncio.wait(self._running)
 
     # Claiming
 
@@ -114,9 +115,7 @@ class Worker:
             token = job.token
             assert token is not None  # noqa: S101 - claim() just made it
             spec = spec_of(job, await work.payload(job.id))
-        folder = self._resources.settings.scratch_path / "jobs" / f"{job.id}-{job.attempt}"
-        folder.mkdir(parents=True, exist_ok=True)
-        return Lease(job=job, spec=spec, token=token, folder=folder, resources=self._resources)
+        return Lease(job=job, spec=spec, token=token, resources=self._resources)
 
     async def _look(self) -> None:
         """Find what no message told of: jobs of silent workers, and claimable ones while a slot is idle."""
@@ -136,7 +135,7 @@ class Worker:
     async def _attempt(self, lease: Lease) -> None:
         """Do the job, or stop it when it is cancelled, lost, or the worker is going away."""
         logger.info("job %s (%s): attempt %d", lease.job_id, lease.kind, lease.attempt)
-        doing = asyncio.ensure_future(FUNCTIONS[lease.kind](lease, lease.spec))
+        doing = asyncio.ensure_future(_done(lease))
         beating = asyncio.create_task(lease.beat())
         leaving = asyncio.create_task(self._drained())
         try:
@@ -192,6 +191,11 @@ class Worker:
                 await asyncio.sleep(0.5)
                 continue
             return
+
+
+async def _done(lease: Lease) -> Done:
+    lease.folder.mkdir(parents=True)
+    return await FUNCTIONS[lease.kind](lease, lease.spec)
 
 
 async def _held(work: Work, lease: Lease) -> Job:

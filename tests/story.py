@@ -19,7 +19,7 @@ from graph.hub import Hub
 from graph.schema import build
 from graph.transport import Engine
 from graph.transport.errors import Rejected
-from graph.transport.request import Request
+from graph.transport.request import BadRequest, Request, read_json
 from persistence.resources import Resources
 from persistence.storage.local import LocalStorage
 from tasks.worker import Worker
@@ -79,12 +79,15 @@ class Person:
     async def _run(self, query: str, variables: dict[str, Any]) -> AsyncGenerator[dict[str, Any]]:
         engine = self.stage.engine
         try:
-            operation = engine.prepare(Request(query=query, variables=variables), "test")
+            request = Request.parse(read_json(json.dumps({"query": query, "variables": variables})))
+            operation = engine.prepare(request, "test")
             async with aclosing(engine.run(operation, self.viewer, "test")) as responses:
                 async for response in responses:
                     yield json.loads(response)
         except Rejected as rejected:
             yield {"errors": rejected.errors}
+        except BadRequest as bad:
+            yield {"errors": [{"message": str(bad), "extensions": {"code": "BAD_REQUEST"}}]}
 
 
 class Stage:

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from time import perf_counter
+from typing import cast
 
 import httpx
 from websockets.exceptions import WebSocketException
@@ -47,12 +48,12 @@ def run(home: Home) -> None:
 
 @contextmanager
 def _running(home: Home, display: Display) -> Generator[str]:
-    """The URL of the installation on this home: of one that runs already, else of one that lasts as long as the block."""
+    """The URL of the installation on this home: one that runs already, else one that lasts as long as the block."""
     with ExitStack() as opened:
         with display.stage("Start everything") as stage:
             try:
                 url = opened.enter_context(stack(home)).url
-                stage.tell("PostgreSQL, Redis, the API and a worker")
+                stage.tell("PostgreSQL, Redis, API, worker")
             except AlreadyRunningError as running:
                 if running.url is None:
                     raise
@@ -61,8 +62,8 @@ def _running(home: Home, display: Display) -> Generator[str]:
         yield url
 
 
-def _first(error: BaseException) -> BaseException:
+def _first(error: Exception) -> Exception:
     """What went wrong first, where things were done at once."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+    return (
+        _first(cast("ExceptionGroup[Exception]", error).exceptions[0]) if isinstance(error, ExceptionGroup) else error
+    )

@@ -7,10 +7,11 @@ from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Task, TaskID, TextColumn
+from rich.table import Column
 from rich.text import Text
 
 _TITLE_WIDTH = 30
-_BAR_WIDTH = 20
+_BAR_WIDTH = 10
 
 
 class Stage:
@@ -91,18 +92,23 @@ def _drawn(bars: Progress, bar: TaskID, detail: str, fraction: float | None) -> 
         bars.update(bar, detail=detail, total=1.0, completed=min(fraction, 0.999))  # a full one is finished
 
 
+_REST = Column(ratio=1, no_wrap=True, overflow="ellipsis")
+"""The column that gives way in a narrow terminal."""
+
+
 def _bars(console: Console) -> Progress:
     return Progress(
         SpinnerColumn(finished_text="[green]✓[/]"),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", table_column=Column(no_wrap=True, min_width=_TITLE_WIDTH)),
         BarColumn(bar_width=_BAR_WIDTH),
         _Seconds(),
-        TextColumn("{task.fields[detail]}", markup=False, style="dim"),
+        TextColumn("{task.fields[detail]}", markup=False, style="dim", table_column=_REST),
         console=console,
+        expand=True,
     )
 
 
 class _Seconds(ProgressColumn):
     def render(self, task: Task) -> Text:
         seconds = task.finished_time if task.finished_time is not None else task.elapsed or 0.0
-        return Text(f"{seconds:5.2f} s", style="cyan")
+        return Text(f"{seconds:5.2f} s", style="cyan", no_wrap=True)

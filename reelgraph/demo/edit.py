@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from reelgraph.demo.client import Json
-from reelgraph.demo.footage import CORAL, DUSK, FRACTAL, FRAME_RATE, LIFE, MUSIC, NIGHT, SUN, Footage
+from reelgraph.demo.footage import DUSK, FRACTAL, FRAME_RATE, LIFE, MUSIC, NIGHT, SAND, SUN, Footage
 from reelgraph.demo.verify import Expected
 
 WIDTH, HEIGHT = 1280, 720
@@ -29,8 +29,8 @@ def timeline(assets: Mapping[Footage, str]) -> Json:
         {"content": {"image": {"assetId": assets[SUN], "length": 75}}, "transition": fade, "fit": "COVER"},
     ]
     titles: list[Json] = [
-        _title("Reelgraph\nthree clips, a still and a sound", start=15, length=_CUT + 10, size=64),
-        _title(f"{_END} frames, as planned", start=_END - 60, length=60, size=48, color=CORAL, position="BOTTOM"),
+        _title("Reelgraph\nthree clips, a still, a sound", start=15, length=_CUT + 10, size=64),
+        _title(f"{_END} frames, as planned", start=_END - 60, length=60, size=56, color=SAND, position="BOTTOM"),
     ]
     music = {"assetId": assets[MUSIC], "out": _END, "volume": 0.8, "fadeIn": 25, "fadeOut": 50}
     return {

@@ -1,5 +1,5 @@
 """The one way in which the demo fails."""
 
 
-class DemoFailed(Exception):  # noqa: N818 - as JobFailed and FfmpegFailed
+class DemoFailed(Exception):
     """Something is not as it should be; the message says what, for whoever watches."""

@@ -16,8 +16,8 @@ SOUND_SECONDS = 12
 NIGHT, VIOLET, ROSE, CORAL, SAND = "#0b1026", "#3b1c6b", "#b5326e", "#ff7f50", "#ffd37a"
 
 _DUSK = (
-    f"gradients=s=320x180:r={FRAME_RATE}:n=5:c0={NIGHT}:c1={VIOLET}:c2={ROSE}:c3={CORAL}:c4={SAND}"
-    ":x0=0:y0=0:x1=320:y1=180:speed=0.02,scale=1280:720:flags=bicubic"
+    f"gradients=s=320x180:r={FRAME_RATE}:n=5:c0={NIGHT}:c1={VIOLET}:c2={ROSE}:c3={VIOLET}:c4={NIGHT}"
+    ":x0=0:y0=0:x1=320:y1=180:seed=1:speed=0.02,scale=1280:720:flags=bicubic"
 )
 _FRACTAL = (
     f"mandelbrot=s=640x360:r={FRAME_RATE}:maxiter=256:inner=black:end_pts={CLIP_FRAMES}:end_scale=0.02,"
@@ -28,7 +28,7 @@ _LIFE = (
     "scale=1280:720:flags=neighbor"
 )
 _SUN = (
-    f"gradients=s=480x270:n=4:c0={SAND}:c1={CORAL}:c2={VIOLET}:c3={NIGHT}:type=radial:x0=240:y0=135:x1=480:y1=270,"
+    f"gradients=s=480x270:n=4:c0={SAND}:c1={CORAL}:c2={VIOLET}:c3={NIGHT}:type=radial:x0=240:y0=135:x1=480:y1=270:seed=1,"
     "scale=1920:1080:flags=bicubic,format=rgb24"
 )
 _PLUCKS = "aevalsrc='0.25*sin(2*PI*(440+110*mod(floor(t*4),4))*t)*exp(-6*mod(t,0.25))':s=48000:d=4"
@@ -66,17 +66,14 @@ def _music() -> str:
     )
 
 
-DUSK = _clip("dusk.mov", "video/quicktime", _DUSK, *"-c:v prores -profile:v 1 -pix_fmt yuv422p10le".split())
-FRACTAL = _clip(
-    "fractal.mp4", "video/mp4", _FRACTAL, *"-c:v libx264 -preset ultrafast -crf 18 -pix_fmt yuv420p".split()
-)
-LIFE = _clip(
-    "life.mov",
-    "video/quicktime",
-    _LIFE,
-    *"-c:v mjpeg -qmin 1 -q:v 1 -pix_fmt yuvj420p".split(),  # large, so that it is uploaded in several parts
-    sound=_PLUCKS,
-)
+_PRORES = ("-c:v", "prores", "-profile:v", "1", "-pix_fmt", "yuv422p10le")
+_H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "18", "-pix_fmt", "yuv420p")
+_MJPEG = ("-c:v", "mjpeg", "-qmin", "1", "-q:v", "1", "-pix_fmt", "yuvj420p")
+"""Large, so that it takes more than one part to upload."""
+
+DUSK = _clip("dusk.mov", "video/quicktime", _DUSK, *_PRORES)
+FRACTAL = _clip("fractal.mp4", "video/mp4", _FRACTAL, *_H264)
+LIFE = _clip("life.mov", "video/quicktime", _LIFE, *_MJPEG, sound=_PLUCKS)
 SUN = Footage(name="sun.png", content_type="image/png", argv=("-f", "lavfi", "-i", _SUN, "-frames:v", "1"), frames=1)
 MUSIC = Footage(
     name="music.m4a",
@@ -87,9 +84,8 @@ FOOTAGE = (DUSK, FRACTAL, LIFE, SUN, MUSIC)
 
 
 async def make(folder: Path, tell: Callable[[str, float], None]) -> None:
-    """Make all of it at once, telling how far it is. Raises FfmpegMissing or FfmpegFailed."""
+    """Make all of it at once in a folder, telling how far it is. Raises FfmpegMissing or FfmpegFailed."""
     binary = await asyncio.to_thread(find_ffmpeg, os.environ.get("FFMPEG_BINARY") or None)
-    folder.mkdir(parents=True, exist_ok=True)
     done = dict.fromkeys(FOOTAGE, 0.0)
 
     async def one(footage: Footage) -> None:

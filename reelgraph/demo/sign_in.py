@@ -109,7 +109,7 @@ class _Page(HTMLParser):
         if self._complains and data.strip():
             self.complaints.append(data.strip())
 
-    def handle_endtag(self, tag: str) -> None:
+    def handle_endtag(self, tag: str) -> None:  # noqa: ARG002 - whichever it is
         self._complains = False
 
 

@@ -13,6 +13,7 @@ from reelgraph.demo.failure import DemoFailed
 
 _AT_ONCE = 4
 _CHUNK = 2**18
+_OK = 200
 
 Sent = Callable[[int], None]
 """Told of each number of bytes that has gone out."""
@@ -33,13 +34,14 @@ class Uploads:
 
     async def send(self, path: Path, content_type: str) -> str:
         """Announce a file with its checksum, PUT its parts, complete it; return the asset's id."""
+        size, sha256 = await asyncio.to_thread(_measured, path)
         upload = await self._client.do(
             CREATE_UPLOAD,
             projectId=self._project_id,
             filename=path.name,
-            size=path.stat().st_size,
+            size=size,
             contentType=content_type,
-            sha256=await asyncio.to_thread(_sha256, path),
+            sha256=sha256,
         )
         async with asyncio.TaskGroup() as sending:
             for part in upload["parts"]:
@@ -52,7 +54,7 @@ class Uploads:
             # With its length said, so that it goes out as it is and not in HTTP's own chunks.
             length = {"Content-Length": str(len(content))}
             answer = await self._http.put(part["url"], content=self._told(content), headers=length)
-        if answer.status_code != httpx.codes.OK:
+        if answer.status_code != _OK:
             raise DemoFailed(f"part {part['number']} of {path.name} was refused: {answer.status_code} {answer.text}")
         self.parts += 1
 
@@ -67,7 +69,7 @@ async def download(http: httpx.AsyncClient, asset: Json, path: Path, tell: Calla
     url: str = asset["downloadUrl"]
     part, digest, received = path.with_suffix(".part"), hashlib.sha256(), 0
     async with http.stream("GET", url) as answer:
-        if answer.status_code != httpx.codes.OK:
+        if answer.status_code != _OK:
             raise DemoFailed(f"the download was answered with {answer.status_code}")
         with part.open("wb") as file:
             async for chunk in answer.aiter_bytes(_CHUNK):
@@ -102,9 +104,10 @@ def _expect(found: Mapping[str, object], wanted: Mapping[str, object]) -> None:
             raise DemoFailed(f"the download's {name} is {found[name]!r:.100}, expected was {value!r:.100}")
 
 
-def _sha256(path: Path) -> str:
+def _measured(path: Path) -> tuple[int, str]:
+    """Its size and checksum."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return path.stat().st_size, hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _read(path: Path, offset: int, size: int) -> bytes:

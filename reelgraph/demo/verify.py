@@ -7,7 +7,10 @@ from itertools import pairwise
 from pathlib import Path
 
 import av
+from av.container import InputContainer
 from av.error import FFmpegError
+
+from reelgraph.demo.failure import DemoFailed
 
 SAMPLE_RATE = 48_000
 _AAC_FRAME = 1024
@@ -32,8 +35,14 @@ class Expected:
         return Fraction(self.frames, self.frame_rate)
 
 
+def check(path: Path, expected: Expected) -> None:
+    """Decode all of it; raise DemoFailed with a line for each thing that is not as expected."""
+    if wrong := problems(path, expected):
+        raise DemoFailed("\n  ".join([f"the video {path} is not right:", *wrong]))
+
+
 def problems(path: Path, expected: Expected) -> list[str]:
-    """Decode all of it; return a sentence for each thing that is not as expected."""
+    """What is not as expected, a sentence each."""
     try:
         found = [*_index_first(path), *_read(path, expected)]
     except FFmpegError as error:
@@ -76,7 +85,7 @@ def _read(path: Path, expected: Expected) -> Iterator[_Fact]:
         yield "the duration", f"{float(length):.2f} s", f"{float(expected.seconds):.2f} s"
 
 
-def _picture(container: av.container.InputContainer, expected: Expected) -> Iterator[_Fact]:
+def _picture(container: InputContainer, expected: Expected) -> Iterator[_Fact]:
     stream = container.streams.video[0]
     stream.thread_type = "AUTO"
     times: list[Fraction] = []
@@ -99,7 +108,7 @@ def _largest_change(thumbnails: list[bytes]) -> int:
     return 1 + changes.index(max(changes)) if changes else 0
 
 
-def _sound(container: av.container.InputContainer, expected: Expected) -> Iterator[_Fact]:
+def _sound(container: InputContainer, expected: Expected) -> Iterator[_Fact]:
     stream = container.streams.audio[0]
     resampler = av.AudioResampler(format="flt", layout="mono")
     samples, loudest = 0, 0.0
@@ -107,7 +116,7 @@ def _sound(container: av.container.InputContainer, expected: Expected) -> Iterat
         samples += frame.samples
         for part in resampler.resample(frame):
             values = memoryview(bytes(part.planes[0])).cast("f")[: part.samples]
-            loudest = max(loudest, max(values), -min(values))
+            loudest = max(loudest, *map(abs, values))
     yield "the audio codec", stream.codec_context.name, "aac"
     yield "the sample rate", stream.sample_rate, SAMPLE_RATE
     yield "the number of channels", stream.channels, 2

@@ -53,8 +53,10 @@ async def test_every_mutation_needs_a_scope(stage: Stage) -> None:
     nobody = await stage.person(scopes=frozenset())
     schema: Any = build()._schema
     for name, field in schema.mutation_type.fields.items():
-        query = f"mutation {{ {name}(input: {_some(field.args['input'].type)}) {{ __typename ... on Forbidden {{ needs }} }} }}"
-        answer = await nobody.ask(query)
+        given = _some(field.args["input"].type)
+        answer = await nobody.ask(
+            f"mutation {{ {name}(input: {given}) {{ __typename ... on Forbidden {{ needs }} }} }}"
+        )
         assert answer["__typename"] == "Forbidden", name
         assert any(answer["needs"].endswith(scope) for scope in Scope), name
 

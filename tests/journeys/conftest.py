@@ -43,7 +43,7 @@ def site_environment(
         "SECRET_KEY": "a secret of the tests, long enough to be one",
         "STORAGE_PATH": str(folder / "media"),
         "SCRATCH_PATH": str(folder / "scratch"),
-        "UPLOAD_PART_BYTES": "4096",
+        "UPLOAD_PART_BYTES": "1024",
         "DRAIN_SECONDS": "0.2",
     }
 

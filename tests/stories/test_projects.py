@@ -37,9 +37,9 @@ async def test_a_name_that_is_none_is_refused_and_nothing_is_founded(stage: Stag
 async def test_text_that_no_database_keeps_is_an_error_not_a_crash(stage: Stage, name: str) -> None:
     person = await stage.person()
     response = await person.send("query($id: ID!) { project(id: $id) { id } }", id=name)
-    assert [error["extensions"]["code"] for error in response["errors"]] == ["BAD_USER_INPUT"]
+    assert [error["extensions"]["code"] for error in response["errors"]] == ["BAD_REQUEST"]
     deep = await person.send("mutation($n: String!) { createProject(input: {name: $n}) { __typename } }", n=name)
-    assert [error["extensions"]["code"] for error in deep["errors"]] == ["BAD_USER_INPUT"]
+    assert [error["extensions"]["code"] for error in deep["errors"]] == ["BAD_REQUEST"]
 
 
 async def test_a_stranger_does_not_learn_that_a_project_exists(stage: Stage) -> None:
@@ -191,7 +191,8 @@ async def test_the_log_tells_everything_in_order_and_goes_on_from_a_cursor(stage
     project = await project_of(owner)
     await owner.do("updateProject", "", id=project, name="New")
     await owner.do("addMember", "", projectId=project, email=member.email, role="VIEWER")
-    query = "subscription($id: ID!, $after: String) { projectEvents(projectId: $id, after: $after) { cursor kind subjectId } }"
+    query = """subscription($id: ID!, $after: String) {
+      projectEvents(projectId: $id, after: $after) { cursor kind subjectId } }"""
     log = owner.watch(query, id=project, after="0")
     seen = [await anext(log) for _ in range(3)]
     await log.aclose()

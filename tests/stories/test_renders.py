@@ -204,3 +204,19 @@ async def _cleared(stage: Stage) -> None:
     folder = stage.resources.settings.scratch_path / "jobs"
     while any(folder.iterdir()):
         await asyncio.sleep(0.05)
+
+
+async def test_what_a_killed_worker_left_on_disk_is_swept_and_what_is_at_work_is_not(stage: Stage) -> None:
+    person = await stage.person()
+    job = await _start(person, await _titled(person, length=25 * 3600))
+    jobs = stage.resources.settings.scratch_path / "jobs"
+    for name in (f"{job['id']}-7", "unknown-1"):
+        (jobs / name / "output").mkdir(parents=True)
+    async with stage.worker(), aclosing(person.watch(WATCH_JOB, id=job["id"])) as watching:
+        async for seen in watching:
+            if seen["progress"]["frames"] is not None:
+                break
+        await sweep.sweep_storage(stage.resources)
+        assert [path.name for path in jobs.iterdir()] == [f"{job['id']}-1"]
+        await person.do("cancelJob", "", id=job["id"])
+        await until(watching, state="CANCELLED")

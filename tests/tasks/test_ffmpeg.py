@@ -1,7 +1,6 @@
 """FFmpeg is found, runs with its progress, and says why it failed."""
 
 import asyncio
-import os
 import shlex
 from pathlib import Path
 
@@ -47,7 +46,7 @@ def test_one_that_is_named_and_will_not_do_is_refused_with_the_reason(tmp_path: 
 
 
 def test_one_that_is_named_and_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(FfmpegMissing, match="does not run: .*No such file"):
+    with pytest.raises(FfmpegMissing, match=r"does not run: .*No such file"):
         find_ffmpeg(str(tmp_path / "none"))
 
 
@@ -117,7 +116,7 @@ async def test_cancelling_a_run_stops_it_within_a_second(tmp_path: Path) -> None
 def _anyone_writes(path: Path) -> bool:
     for link in Path("/proc").glob("[0-9]*/fd/*"):
         try:
-            if os.readlink(link) == str(path):
+            if link.readlink() == path:
                 return True
         except OSError:
             continue

@@ -1,0 +1,78 @@
+"""The diagram of a job's life says what the verbs of a job do, all of it and nothing else."""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from domain.job import MOST_FAILURES, MOST_LOSSES, Failure, Job, JobState, LeaseLost
+from domain.kinds import JobKind, Pool
+from domain.refusals import Refusal
+from tests.docs.pages import blocks
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+Verb = Callable[[Job], None]
+
+VERBS: list[tuple[str, Verb]] = [
+    ("claim", lambda job: job.claim("w", NOW, timedelta(seconds=10))),
+    ("complete", lambda job: job.complete(job.token or "", NOW)),
+    ("fail", lambda job: job.fail(job.token or "", Failure(code="X", message="x"), NOW)),
+    ("fail", lambda job: job.fail(job.token or "", Failure(code="X", message="x", hopeless=True), NOW)),
+    ("stopped", lambda job: job.stopped(job.token or "", NOW)),
+    ("hand back", lambda job: job.hand_back(job.token or "", NOW)),
+    ("lose", lambda job: job.lose(NOW)),
+    ("cancel", lambda job: job.cancel(NOW)),
+    ("retry", lambda job: job.retry(NOW)),
+]
+BY_WORKERS = {"claim": JobState.QUEUED, "lose": JobState.PROCESSING}
+"""Verbs that the caller gives only to rows it chose by their state."""
+
+
+def jobs() -> list[Job]:
+    """A job in every state, fresh and with its budget all but spent; a running one also when it is to stop."""
+    made: list[Job] = []
+    for spent in (0, 1):
+        for state in JobState:
+            for cancel in (False, True) if state == JobState.PROCESSING else (False,):
+                job = Job(
+                    kind=JobKind.PAUSE,
+                    pool=Pool.LIGHT,
+                    project_id="p",
+                    user_id=None,
+                    queued_at=NOW,
+                    state=state,
+                    failures=spent * (MOST_FAILURES - 1),
+                    losses=spent * (MOST_LOSSES - 1),
+                    cancel_requested=cancel,
+                    token="t" if state == JobState.PROCESSING else None,
+                )
+                made.append(job)
+    return made
+
+
+def real() -> set[tuple[str, str, str]]:
+    """Every change of state that a verb makes: from, to, by which."""
+    found: set[tuple[str, str, str]] = set()
+    for verb, act in VERBS:
+        for job in jobs():
+            before = job.state
+            if BY_WORKERS.get(verb, before) != before:
+                continue
+            try:
+                act(job)
+            except (Refusal, LeaseLost):
+                continue
+            if job.state != before:
+                found.add((before.value, job.state.value, verb))
+    return found
+
+
+def test_the_diagram_shows_every_change_of_state_and_no_other() -> None:
+    (diagram,) = blocks("docs/jobs.md", "mermaid")
+    arrows = re.findall(r"^ +([A-Z]+) --> ([A-Z]+): (.+)$", diagram, re.MULTILINE)
+    assert {(start, end) for start, end, _ in arrows} == {(start, end) for start, end, _ in real()}
+    for start, end, label in arrows:
+        if end == "CANCELLED" and start == "PROCESSING":
+            continue  # "cancel, then stopped": whichever verb ends the attempt after that
+        verbs = {verb for a, b, verb in real() if (a, b) == (start, end)}
+        assert {verb for verb in verbs if verb not in label} == set(), (start, end)
+    assert "[*] --> QUEUED" in diagram
