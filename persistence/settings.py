@@ -1,7 +1,7 @@
 """The settings: one frozen object, read once from the environment by a composition root."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -116,14 +116,19 @@ class Settings:
     log_level: str = _setting(_level, "INFO")
 
     @classmethod
-    def read(cls, environment: Mapping[str, str]) -> "Settings":
-        """Read the environment; raise SettingError on the first setting that is missing or wrong."""
+    def read(cls, environment: Mapping[str, str], *, needless: Collection[str] = ()) -> "Settings":
+        """Read the environment; raise SettingError on the first setting that is missing or wrong.
+
+        The needless ones may be missing (and are empty then): a migration, say, rings nobody and signs nothing.
+        """
         values: dict[str, Any] = {}
         for each in fields(cls):
             name = each.name.upper()
             raw = environment.get(name, "").strip()
             if raw:
                 values[each.name] = each.metadata["read"](name, raw)
+            elif each.name in needless:
+                values[each.name] = ""
             elif each.default is MISSING:
                 raise SettingError(f"{name} is not set; {_REMEDIES[each.name]}")
         values["public_url"] = values.get("public_url", cls.public_url).rstrip("/")

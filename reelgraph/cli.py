@@ -139,11 +139,12 @@ def create(
 
 def _settings(*, redis: bool = True) -> Settings:
     """Read the environment, begin to log, and make sure that the servers it names are there."""
-    settings = Settings.read(os.environ)
+    settings = Settings.read(os.environ, needless=() if redis else ("redis_url", "secret_key"))
     logging.basicConfig(
         level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
     )
     logging.getLogger("authlib").setLevel(max(logging.INFO, logging.getLogger().level))  # its DEBUG lines hold tokens
+    logging.getLogger("taskiq.receiver").setLevel(logging.ERROR)  # it warns of being stopped, which is what we do
     import uvloop
 
     from reelgraph.reach import reach

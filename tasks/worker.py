@@ -16,10 +16,10 @@ from domain.entity import new_id
 from domain.job import Failure, Job, LeaseLost, spec_of
 from domain.kinds import Pool
 from persistence.resources import Resources, opened
-from persistence.settings import Settings
+from persistence.settings import SettingError, Settings
 from persistence.work import Work
 from tasks import sweep
-from tasks.ffmpeg import find_ffmpeg
+from tasks.ffmpeg import FfmpegMissing, find_ffmpeg
 from tasks.lease import Done, JobFailed, Lease, Verdict
 from tasks.registry import FUNCTIONS
 
@@ -35,7 +35,10 @@ async def run(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT; then claim nothing more, finish or hand back what runs, and return."""
     if settings.render_slots:
         # Asked now, and off the loop: a worker that cannot render says so when it starts, not in the middle of a job.
-        await asyncio.to_thread(find_ffmpeg, settings.ffmpeg_binary)
+        try:
+            await asyncio.to_thread(find_ffmpeg, settings.ffmpeg_binary)
+        except FfmpegMissing as missing:
+            raise SettingError(str(missing)) from missing
     async with opened(settings) as resources:
         worker = Worker(resources)
         loop = asyncio.get_running_loop()

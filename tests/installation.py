@@ -65,7 +65,7 @@ class Installation:
     def close(self) -> None:
         """Stop every process: ask all of them first, then wait."""
         for process in self.processes:
-            kill(process, signal.SIGTERM)
+            tell_to_stop(process)
         for process in self.processes:
             process.stop()
 
@@ -94,10 +94,17 @@ def installed(environment: Mapping[str, str], folder: Path) -> Iterator[Installa
         installation.close()
 
 
-def kill(process: Process, number: int = signal.SIGKILL) -> None:
-    """Send a signal, unless it has ended by itself."""
+def tell_to_stop(process: Process) -> None:
+    """Send SIGTERM, and do not wait."""
     if process.ended is None:
-        os.kill(process.pid, number)
+        os.kill(process.pid, signal.SIGTERM)
+
+
+def kill(process: Process) -> None:
+    """Send SIGKILL; afterwards it is gone."""
+    if process.ended is None:
+        os.kill(process.pid, signal.SIGKILL)
+        process.stop()
 
 
 class Held:

@@ -72,7 +72,7 @@ def compile_plan(
     sounds = [link for clips in tracks for clip in clips if (link := sound(graph, stage, clip))]
     heard = mixed(graph, sounds, samples(length, stage.rate)) if sounds else None
     return Plan(
-        argv=tuple(_argv(graph, output, stage.rate, length, seen=seen, heard=heard)),
+        argv=tuple(_argv(graph, output, stage.rate, seen=seen, heard=heard)),
         files=graph.files,
         result=RESULT,
         codec=output.codec,
@@ -150,13 +150,14 @@ def _finished(stage: Stage, output: Output) -> list[str]:
     return [f"pad={output.width}:{output.height}:{left}:{top}:black", tags]
 
 
-def _argv(graph: Graph, output: Output, rate: Fraction, length: int, *, seen: str, heard: str | None) -> Iterator[str]:
+def _argv(graph: Graph, output: Output, rate: Fraction, *, seen: str, heard: str | None) -> Iterator[str]:
     encoder, parameters = _ENCODERS[output.codec]
     # Times stay those of the sources, counted from the start of each file: a seek must not shift them.
     yield from ["-copyts", "-start_at_zero", *graph.inputs, *graph.arguments()]
     yield from ["-map", seen, *encoder, "-crf", str(output.crf), "-pix_fmt", "yuv420p"]
     yield from ["-g", str(round(KEYFRAME_SECONDS * rate)), *parameters]
-    yield from ["-fps_mode", "cfr", "-r", str(rate), "-frames:v", str(length)]
+    # No -frames:v: the graph ends by itself, and that limit would also cut the last samples of the sound.
+    yield from ["-fps_mode", "cfr", "-r", str(rate)]
     if heard:
         yield from ["-map", heard, "-c:a", "aac", "-b:a", "192k", "-ar", str(SAMPLE_RATE), "-ac", str(CHANNELS)]
     yield from ["-map_metadata", "-1", "-map_chapters", "-1", "-movflags", "+faststart", "-f", "mp4", "-y", RESULT]

@@ -41,7 +41,7 @@ def run(home: Home) -> None:
         reason = _first(error)
         if not isinstance(reason, _EXPECTED):
             raise
-        print(f"reelgraph: the demo failed: {reason or type(reason).__name__}", file=sys.stderr)
+        print(f"reelgraph: the demo failed: {str(reason) or type(reason).__name__}", file=sys.stderr)
         print(f"The logs are in {home.log('api').parent}", file=sys.stderr)
         raise SystemExit(1) from None
 

@@ -15,6 +15,8 @@ from reelgraph.demo.client import Json, data_of
 from reelgraph.demo.failure import DemoFailed
 
 PROTOCOL = Subprotocol("graphql-transport-ws")
+PATIENCE = 60
+"""Seconds without news after which something must be wrong."""
 
 
 class Live:
@@ -48,7 +50,7 @@ class Live:
         messages = self._watched[key] = asyncio.Queue()
         try:
             await self._send(id=key, type="subscribe", payload={"query": document, "variables": variables})
-            while (message := await messages.get())["type"] == "next":
+            while (message := await _patiently(messages))["type"] == "next":
                 yield data_of(message["payload"])["answer"]
             del self._watched[key]
             if message["type"] == "error":
@@ -85,3 +87,10 @@ class Live:
             await self._socket.send(json.dumps(message))
         except ConnectionClosed as closed:
             raise DemoFailed(f"the live connection ended: {closed}") from None
+
+
+async def _patiently(messages: asyncio.Queue[Json]) -> Json:
+    try:
+        return await asyncio.wait_for(messages.get(), PATIENCE)
+    except TimeoutError:
+        raise DemoFailed(f"there has been no news for {PATIENCE} s") from None

@@ -69,7 +69,7 @@ def _boxes(path: Path) -> Iterator[str]:
             head = file.read(16)
             size = int.from_bytes(head[:4])
             yield head[4:8].decode("latin-1")
-            at += {0: end, 1: int.from_bytes(head[8:16])}.get(size, size)
+            at += max(8, {0: end, 1: int.from_bytes(head[8:16])}.get(size, size))
 
 
 def _read(path: Path, expected: Expected) -> Iterator[_Fact]:

@@ -77,7 +77,7 @@ def test_the_documented_defaults_are_the_real_ones() -> None:
 
 
 def test_other_variables_on_the_pages_are_settings_or_known() -> None:
-    known = {each.name.upper() for each in fields(Settings)} | {"REELGRAPH_HOME", "HOME_OF_IT"}
+    known = {each.name.upper() for each in fields(Settings)} | {"REELGRAPH_HOME"}
     for each in (name(each) for each in PAGES):
         named = set(re.findall(r"`([A-Z]+_[A-Z_]+)`", prose(each)))
         codes = {word for word in named if word not in known}

@@ -78,7 +78,7 @@ def test_the_whole_command_for_a_clip_with_its_sound() -> None:
         "atrim=end_sample=96000,apad=whole_len=96000,asetpts=N/SR/TB,volume=0.5[n4];"
         "[n4]atrim=end_sample=96000,apad=whole_len=96000,asetpts=N/SR/TB[n5] "
         "-map [n3] -c:v libx264 -preset veryfast -profile:v high -threads 4 -crf 21 -pix_fmt yuv420p -g 50 "
-        "-x264-params open-gop=0 -fps_mode cfr -r 25 -frames:v 50 -map [n5] -c:a aac -b:a 192k -ar 48000 -ac 2 "
+        "-x264-params open-gop=0 -fps_mode cfr -r 25 -map [n5] -c:a aac -b:a 192k -ar 48000 -ac 2 "
         "-map_metadata -1 -map_chapters -1 -movflags +faststart -f mp4 -y render.mp4"
     )
     assert (made.frames, made.samples, made.width, made.height, made.frame_rate) == (50, 96000, 1280, 720, 25)

@@ -1,13 +1,12 @@
 """An API process that is told to stop lets its clients go, and goes."""
 
 import asyncio
-import signal
 from contextlib import aclosing
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from tests.installation import Installation, held, kill
+from tests.installation import Installation, held, tell_to_stop
 from tests.journeys.acts import WATCH_JOB, pause
 from tests.story import project_of
 
@@ -24,7 +23,7 @@ async def test_an_api_told_to_stop_sends_its_clients_elsewhere_and_ends_in_order
         for watching in (over_socket, over_events):
             await anext(watching)
         with held([api.pid]) as gone:
-            kill(api, signal.SIGTERM)
+            tell_to_stop(api)
             async with asyncio.timeout(5):
                 assert await socket.closed() == 1012
             with pytest.raises(ConnectionClosed):

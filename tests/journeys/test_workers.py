@@ -1,7 +1,6 @@
 """Workers go away, asked or not: their jobs go on elsewhere, and nothing of theirs stays behind."""
 
 import asyncio
-import signal
 import time
 from contextlib import aclosing
 from pathlib import Path
@@ -10,7 +9,7 @@ import av
 import pytest
 
 from tests import media
-from tests.installation import Installation, below, ffmpegs, held, kill
+from tests.installation import Installation, below, ffmpegs, held, kill, tell_to_stop
 from tests.journeys.acts import WATCH_JOB, download, encoding, ended, pause, set_video, start_render, upload
 from tests.journeys.conftest import LEASE
 from tests.story import project_of, until
@@ -44,8 +43,8 @@ async def test_the_render_of_a_killed_worker_goes_on_elsewhere_within_its_lease_
     async with aclosing(ada.watch(WATCH_JOB, id=job)) as watching:
         seen = await until(watching, state="PROCESSING")
         with held([doomed.pid, *below(doomed.pid)]) as family:
-            kill(doomed)
             killed = time.monotonic()
+            kill(doomed)
             assert await family.end_within(1)
         seen += await until(watching, state="PROCESSING", attempt=2)
         took = time.monotonic() - killed
@@ -77,7 +76,6 @@ async def test_cancelling_a_render_stops_its_ffmpeg_within_a_second_and_leaves_n
             assert await running.end_within(1 - (time.monotonic() - asked))
         seen = [each async for each in watching]
     assert seen[-1]["state"] == "CANCELLED"
-    kill(worker, signal.SIGTERM)
     await asyncio.to_thread(worker.stop)  # what it had to clear is cleared by now
     assert files(installation.settings.scratch_path) == []
     assert files(installation.settings.storage_path) == stored
@@ -90,7 +88,7 @@ async def test_a_worker_told_to_stop_hands_its_job_back_and_another_does_it(inst
     job = await pause(ada, project, 1.5)
     async with aclosing(ada.watch(WATCH_JOB, id=job)) as watching:
         await until(watching, state="PROCESSING")
-        kill(leaving, signal.SIGTERM)
+        tell_to_stop(leaving)
         await until(watching, state="QUEUED")
         with held([leaving.pid]) as gone:
             assert await gone.end_within(5)

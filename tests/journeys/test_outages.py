@@ -1,0 +1,101 @@
+"""Servers go away and come back under running processes: clients notice a delay, and nothing else."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from persistence.migrate import upgrade
+from reelgraph import embedded
+from tests.installation import Installation, installed, kill
+from tests.journeys.acts import WATCH_JOB, WATCH_PROJECT, pause
+from tests.story import project_of, until
+from tests.wire import http
+
+STATE = "query($id: ID!) { job(id: $id) { state } }"
+
+
+@pytest.fixture(scope="module")
+def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[embedded.Servers]:
+    """Servers of our own, that may be stopped."""
+    with embedded.running(tmp_path_factory.mktemp("mortal"), fsync=False) as servers:
+        upgrade(servers.database_url)
+        yield servers
+
+
+@pytest.fixture
+def on_mortal(mortal: embedded.Servers, environment: dict[str, str], tmp_path: Path) -> Iterator[Installation]:
+    own = {"DATABASE_URL": mortal.database_url, "REDIS_URL": mortal.redis_url}
+    with installed(environment | own, tmp_path / "logs") as installation:
+        yield installation
+
+
+async def eventually(true: Callable[[], Awaitable[bool]], *, within: float = 10) -> None:
+    async with asyncio.timeout(within):
+        while not await true():
+            await asyncio.sleep(0.05)
+
+
+async def test_what_happens_while_redis_is_away_is_seen_all_the_same(
+    mortal: embedded.Servers, on_mortal: Installation
+) -> None:
+    await asyncio.gather(on_mortal.api(), on_mortal.worker())
+    ada = await on_mortal.person()
+    project = await project_of(ada)
+    first = await pause(ada, project, 1.5)
+
+    async def over(job: str) -> bool:
+        return (await ada.ask(STATE, id=job))["state"] == "COMPLETED"
+
+    async with (
+        ada.socket() as socket,
+        aclosing(ada.watch(WATCH_JOB, id=first)) as watching,
+        aclosing(socket.subscribe(WATCH_PROJECT, id=project, after="0")) as log,
+    ):
+        await until(watching, state="PROCESSING")
+        kill(mortal.redis)
+        second = await pause(ada, project, 0.1)  # nobody hears of it
+        await eventually(lambda: over(first))
+        await eventually(lambda: over(second))
+        mortal.redis.start()
+        await asyncio.to_thread(mortal.redis.wait)
+        third = await pause(ada, project, 0.1)
+        async with asyncio.timeout(10):
+            seen = [each["state"] async for each in watching]
+            told: list[tuple[str, str]] = []
+            while ("JOB_COMPLETED", third) not in told:
+                event = (await anext(log))["data"]["projectEvents"]
+                told.append((event["kind"], event["subjectId"]))
+    assert seen[-1] == "COMPLETED"
+    for job in (first, second, third):
+        assert [kind for kind, subject in told if subject == job] == ["JOB_QUEUED", "JOB_STARTED", "JOB_COMPLETED"]
+
+
+async def test_a_database_that_comes_back_finds_everybody_at_their_place(
+    mortal: embedded.Servers, on_mortal: Installation
+) -> None:
+    api, worker = await asyncio.gather(on_mortal.api(), on_mortal.worker())
+    ada = await on_mortal.person()
+    project = await project_of(ada)
+
+    async def health() -> int:
+        async with http() as client:
+            return (await client.get(f"{ada.url}/healthz")).status_code
+
+    async def well() -> bool:
+        return await health() == 200
+
+    job = await pause(ada, project, 2)
+    async with aclosing(ada.watch(WATCH_JOB, id=job)) as watching:
+        await until(watching, state="PROCESSING")
+        await asyncio.to_thread(mortal.postgres.stop)
+        assert await health() == 503
+        assert await ada.error(STATE, id=job) == "INTERNAL"
+        mortal.postgres.start()
+        await asyncio.to_thread(mortal.postgres.wait)
+        await eventually(well)
+        async with asyncio.timeout(15):
+            assert [each["state"] async for each in watching][-1] == "COMPLETED"
+    assert (api.ended, worker.ended) == (None, None)
