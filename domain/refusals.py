@@ -32,9 +32,9 @@ class Refusal(Exception):
 
 @dataclass(eq=False)
 class NotFound(Refusal):
-    """There is no {kind} {id!r}, or you may not see it."""
+    """There is no {what} {id!r}, or you may not see it."""
 
-    kind: str
+    what: str
     id: str
 
 

@@ -17,7 +17,7 @@ from domain.viewer import Right, Scope
 from graph.context import Info
 from graph.face import Node, face, said, worded
 from graph.guard import mutation, query, scoped, signed_in
-from graph.jobs import JobFace, ProjectRef
+from graph.jobs import JobFace, MaybeProject
 from graph.pages import After, Before, Connection, First, Last, connection
 from graph.scalars import Long
 from graph.users import Deleted
@@ -58,7 +58,7 @@ class AssetFace(Node):
     sha256: auto = said("The checksum of its bytes: SHA-256 in hexadecimal digits.")
     created_at: auto = said("When it arrived.")
 
-    @strawberry.field(description="Where it belongs.", graphql_type=ProjectRef)
+    @strawberry.field(description="Where it belongs; null when that was just deleted.", graphql_type=MaybeProject)
     async def project(self: Any, info: Info) -> Project | None:
         return await info.context.loaders.get(Project, self.project_id)
 
@@ -111,7 +111,7 @@ class AssetQueries:
         """One asset."""
         asset = await info.context.loaders.get(Asset, id)
         if asset is None or not await info.context.sees(asset.project_id):
-            raise NotFound(kind="asset", id=id)
+            raise NotFound(what="asset", id=id)
         return asset
 
     @query(signed_in, Connection[AssetFace])
@@ -145,7 +145,7 @@ class AssetMutations:
         context = info.context
         seen = await context.loaders.get(Asset, input.id)
         if seen is None or not await context.sees(seen.project_id):
-            raise NotFound(kind="asset", id=input.id)
+            raise NotFound(what="asset", id=input.id)
         async with context.resources.work() as work:
             # The project first: no render may start meanwhile that needs the asset.
             await work.project(context.me, seen.project_id, Right.EDIT)

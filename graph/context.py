@@ -60,7 +60,7 @@ class Context:
     async def must_see(self, project_id: str) -> None:
         """Refuse a stranger, as if there were no such project."""
         if not await self.sees(project_id):
-            raise NotFound(kind="project", id=project_id)
+            raise NotFound(what="project", id=project_id)
 
 
 Info = strawberry.Info[Context, None]

@@ -34,11 +34,10 @@ if TYPE_CHECKING:
     from graph.projects import ProjectFace
 
 worded(JobKind)
-worded(JobState)
 
 LONGEST_PAUSE = 3600.0
 
-ProjectRef: TypeAlias = Annotated["ProjectFace", strawberry.lazy("graph.projects")]
+MaybeProject: TypeAlias = Annotated["ProjectFace", strawberry.lazy("graph.projects")] | None
 MaybeAsset: TypeAlias = Annotated["AssetFace", strawberry.lazy("graph.assets")] | None
 
 
@@ -84,7 +83,7 @@ class JobFace(Node):
     def error(self: Any) -> ErrorFace | None:
         return ErrorFace(code=self.error_code, message=self.error_message or "") if self.error_code else None
 
-    @strawberry.field(description="Where it belongs.", graphql_type=ProjectRef)
+    @strawberry.field(description="Where it belongs; null when that was just deleted.", graphql_type=MaybeProject)
     async def project(self: Any, info: Info) -> Project | None:
         return await info.context.loaders.get(Project, self.project_id)
 
@@ -126,7 +125,7 @@ async def visible_job(info: Info, job_id: str) -> Job:
     """The job, if the viewer may see it."""
     job = await info.context.loaders.get(Job, job_id)
     if job is None or not await info.context.sees(job.project_id):
-        raise NotFound(kind="job", id=job_id)
+        raise NotFound(what="job", id=job_id)
     return job
 
 
@@ -232,4 +231,9 @@ class JobSubscriptions:
         async with aclosing(info.context.hub.states(id)) as states:
             async for job in states:
                 info.context.look_afresh()
+                # A member who was removed sees no more; where the project is gone, everybody still sees the end.
+                if await info.context.loaders.get(Project, job.project_id) and not await info.context.sees(
+                    job.project_id
+                ):
+                    return
                 yield job

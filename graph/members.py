@@ -1,6 +1,6 @@
 """Who belongs to a project."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import strawberry
 from sqlalchemy import select
@@ -12,12 +12,14 @@ from domain.refusals import AlreadyMember, InvalidInput, NotFound, OwnerStays
 from domain.user import User, clean_email
 from domain.viewer import Right, Role, Scope
 from graph.context import Info
-from graph.face import Node, face, said, worded
+from graph.face import Node, face, said
 from graph.guard import mutation, scoped
-from graph.jobs import ProjectRef
 from graph.users import Deleted, UserFace
 
-worded(Role)
+if TYPE_CHECKING:
+    from graph.projects import ProjectFace
+
+ProjectRef: TypeAlias = Annotated["ProjectFace", strawberry.lazy("graph.projects")]
 
 
 @face(Membership)
@@ -77,7 +79,7 @@ class MemberMutations:
             email = clean_email(input.email)
             user = await work.session.scalar(select(User).where(User.email == email))
             if user is None:
-                raise NotFound(kind="user", id=email)
+                raise NotFound(what="user", id=email)
             if there := await work.membership(project.id, user.id):
                 raise AlreadyMember(role=there.role)
             membership = Membership(project_id=project.id, user_id=user.id, role=input.role)
@@ -95,7 +97,7 @@ class MemberMutations:
             project = await work.project(me, input.project_id, right)
             membership = await work.membership(project.id, input.user_id)
             if membership is None:
-                raise NotFound(kind="member", id=input.user_id)
+                raise NotFound(what="member", id=input.user_id)
             membership.leave()
             await work.delete(membership)
         return Deleted(id=strawberry.ID(membership.id))
@@ -115,7 +117,7 @@ class MemberMutations:
             by_user = {each.user_id: each for each in members}
             successor = by_user.get(input.user_id)
             if successor is None:
-                raise NotFound(kind="member", id=input.user_id)
+                raise NotFound(what="member", id=input.user_id)
             owner = next(each for each in by_user.values() if each.role == Role.OWNER)
             if successor is not owner:
                 hand_over(owner, successor)

@@ -30,7 +30,7 @@ class NodeQueries:
         kind = await info.context.loaders.reads.kind_of(id)
         entity = await info.context.loaders.get(kind, id) if kind else None
         if entity is None or not await _sees(info, entity):
-            raise NotFound(kind="node", id=id)
+            raise NotFound(what="node", id=id)
         return entity
 
 

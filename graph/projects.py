@@ -59,6 +59,12 @@ class ProjectFace(Node):
         where = Job.project_id == self.id
         return await connection(info, Job, where, first=first, after=after, last=last, before=before)
 
+    @strawberry.field(
+        description="Where its log ends now: pass it as `after` to projectEvents to miss nothing from here."
+    )
+    async def event_cursor(self: Any, info: Info) -> str:
+        return str(await info.context.loaders.reads.last_event(self.id))
+
     @strawberry.field(description="The render that is waiting or at work.", graphql_type=JobFace | None)
     async def active_render(self: Any, info: Info) -> Job | None:
         return await info.context.loaders.active_render(self.id)
@@ -111,7 +117,7 @@ class ProjectQueries:
         """One project."""
         project = await info.context.loaders.get(Project, id)
         if project is None or not await info.context.sees(id):
-            raise NotFound(kind="project", id=id)
+            raise NotFound(what="project", id=id)
         return project
 
     @query(signed_in, Connection[ProjectFace])

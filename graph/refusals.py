@@ -8,8 +8,10 @@ import strawberry
 from strawberry.schema.exception_handlers import ExceptionHandler
 
 from domain import refusals as domain
-from domain.job import Job
-from graph.face import face, said
+from domain.job import Job, JobState
+from domain.upload import UploadState
+from domain.viewer import Role
+from graph.face import face, said, worded
 from graph.scalars import Long
 
 if TYPE_CHECKING:
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MaybeJob: TypeAlias = Annotated["JobFace", strawberry.lazy("graph.jobs")] | None
+
+worded(JobState)
+worded(Role)
+worded(UploadState)
 
 _FACES: dict[type[domain.Refusal], type] = {}
 
@@ -71,7 +77,7 @@ def _handler(error: type[domain.Refusal], shown_as: type) -> ExceptionHandler[An
 
 @refusal(domain.NotFound)
 class NotFound(Refusal):
-    kind: str = said("What was asked for: project, asset, job, upload, user or member.")
+    what: str = said("What was asked for: project, asset, job, upload, user or member.")
     id: strawberry.ID = said("The id that was given.")
 
 
@@ -143,7 +149,7 @@ class ChecksumMismatch(Refusal):
 
 @refusal(domain.UploadClosed)
 class UploadClosed(Refusal):
-    state: str = said("What became of the upload.")
+    state: UploadState = said("What became of the upload.")
 
 
 @refusal(domain.StorageFull)
@@ -158,17 +164,17 @@ class AssetInUse(Refusal):
 
 @refusal(domain.JobAlreadyEnded)
 class JobAlreadyEnded(Refusal):
-    state: str = said("How it ended.")
+    state: JobState = said("How it ended.")
 
 
 @refusal(domain.JobNotRetryable)
 class JobNotRetryable(Refusal):
-    state: str = said("The state it is in.")
+    state: JobState = said("The state it is in.")
 
 
 @refusal(domain.AlreadyMember)
 class AlreadyMember(Refusal):
-    role: str = said("The role they have.")
+    role: Role = said("The role they have.")
 
 
 @refusal(domain.OwnerStays)

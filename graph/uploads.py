@@ -25,13 +25,11 @@ from domain.upload import Announcement, Upload, UploadState
 from domain.viewer import Right, Scope
 from graph.assets import AssetFace
 from graph.context import Info
-from graph.face import Node, face, said, worded
+from graph.face import Node, face, said
 from graph.guard import mutation, query, scoped, signed_in
-from graph.jobs import ProjectRef
+from graph.jobs import MaybeProject
 from graph.scalars import Long
-from persistence.storage import PendingUpload, StorageFullError, StoredFile
-
-worded(UploadState)
+from persistence.storage import PendingUpload, Storage, StorageFullError, StoredFile
 
 
 @strawberry.type(description="One piece of the file, to be sent by itself.")
@@ -76,7 +74,7 @@ class UploadFace(Node):
             for part in self.parts
         ]
 
-    @strawberry.field(description="Where it belongs.", graphql_type=ProjectRef)
+    @strawberry.field(description="Where it belongs; null when that was just deleted.", graphql_type=MaybeProject)
     async def project(self: Any, info: Info) -> Project | None:
         return await info.context.loaders.get(Project, self.project_id)
 
@@ -135,7 +133,7 @@ class UploadQueries:
         """One upload, with the parts that have arrived: what a client needs to resume it."""
         upload = await info.context.loaders.get(Upload, id)
         if upload is None or not await info.context.sees(upload.project_id):
-            raise NotFound(kind="upload", id=id)
+            raise NotFound(what="upload", id=id)
         return upload
 
 
@@ -143,7 +141,7 @@ class UploadQueries:
 class UploadMutations:
     """What can be done to uploads."""
 
-    @mutation(scoped(Scope.UPLOADS_WRITE), UploadFace, refuses=(InvalidInput, UploadTooLarge))
+    @mutation(scoped(Scope.UPLOADS_WRITE), UploadFace, refuses=(InvalidInput, UploadTooLarge, StorageFull))
     async def create_upload(
         self, info: Info, input: Annotated[CreateUploadInput, strawberry.argument(description="The file to come.")]
     ) -> Upload:
@@ -166,7 +164,7 @@ class UploadMutations:
                 key=key,
                 content_type=announced.content_type,
                 expires_at=expires_at,
-                upload_handle=await storage.begin_upload(upload_id, key),
+                upload_handle=await _begun(storage, upload_id, key),
             )
             upload = Upload(
                 id=upload_id,
@@ -219,6 +217,13 @@ class UploadMutations:
             upload.abort(await work.now())
             await work.doom(upload.object_id)
         return upload
+
+
+async def _begun(storage: Storage, upload_id: str, key: str) -> str:
+    try:
+        return await storage.begin_upload(upload_id, key)
+    except StorageFullError as full:
+        raise StorageFull from full
 
 
 async def _adopt(info: Info, upload_id: str, file: StoredFile) -> Asset:

@@ -63,7 +63,7 @@ class UserMutations:
         """Delete a user with the projects that are theirs alone. Jobs are cancelled and files removed."""
         me = info.context.me
         if input.id != me.user_id and not me.is_admin:
-            raise NotFound(kind="user", id=input.id)
+            raise NotFound(what="user", id=input.id)
         async with info.context.resources.work() as work:
             user = await work.user(input.id)
             own = await _projects_of(work, user)

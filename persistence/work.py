@@ -64,7 +64,7 @@ class Work:
         project = await self.locked(Project, project_id)
         role = await self.role(viewer.user_id, project_id)
         if project is None or not viewer.sees(role):
-            raise NotFound(kind="project", id=project_id)
+            raise NotFound(what="project", id=project_id)
         viewer.needs(right, role)
         return project
 
@@ -84,7 +84,7 @@ class Work:
         """The user, locked."""
         user = await self.locked(User, user_id)
         if user is None:
-            raise NotFound(kind="user", id=user_id)
+            raise NotFound(what="user", id=user_id)
         return user
 
     async def membership(self, project_id: str, user_id: str) -> Membership | None:
@@ -107,7 +107,7 @@ class Work:
         found = await self.locked(entity, entity_id)
         role = await self.role(viewer.user_id, found.project_id) if found else None
         if found is None or not viewer.sees(role):
-            raise NotFound(kind=kind, id=entity_id)
+            raise NotFound(what=kind, id=entity_id)
         viewer.needs(right, role)
         return found
 

@@ -46,7 +46,7 @@ def serve(settings: Settings, *, host: str | None, port: int | None, public_url_
         timeout_graceful_shutdown=_GRACE,
     )
     # uvicorn raises a signal it has heeded once more, when it is done: that must not look like a violent death.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     print(f"Listening on {listening_on}", flush=True)
     _Server(config, draining).run(sockets=[listener])
 

@@ -11,7 +11,7 @@ from domain.media import MediaFacts
 from domain.render import Output, Plan, Source, compile_plan, mismatches
 from domain.stored import StoredObject
 from domain.timeline import Timeline
-from persistence.storage import StoredFile
+from persistence.storage import StorageFullError, StoredFile
 from persistence.work import Work
 from tasks.ffmpeg import FONT, FfmpegFailed, FfmpegProgress, find_ffmpeg, run_ffmpeg
 from tasks.lease import Done, JobFailed, Lease
@@ -96,7 +96,10 @@ async def _published(lease: Lease, spec: RenderSpec, video: Path, facts: MediaFa
     stored = await lease.announce(
         f"projects/{lease.project_id}/assets/{asset_id}/original", CONTENT_TYPE, ANNOUNCED_FOR
     )
-    file: StoredFile = await lease.resources.storage.put(video, stored.key, content_type=CONTENT_TYPE)
+    try:
+        file: StoredFile = await lease.resources.storage.put(video, stored.key, content_type=CONTENT_TYPE)
+    except StorageFullError as full:
+        raise JobFailed("STORAGE_FULL", "The storage has no room for the finished video.") from full
 
     async def store(work: Work, job: Job) -> str:
         kept = await work.session.get_one(StoredObject, stored.id, with_for_update=True)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
 
 from domain.entity import new_id
 from domain.job import Failure, Job, LeaseLost, spec_of
@@ -189,6 +189,8 @@ class Worker:
                 async with self._resources.work() as work:
                     job, now = await _held(work, lease), await work.now()
                     await _settle(work, job, lease, doing, now)
+            except (DataError, IntegrityError, ProgrammingError):
+                raise  # it will not be written at the next try either
             except (DBAPIError, OSError) as error:
                 logger.warning("job %s: its end could not be written yet: %s", lease.job_id, error)
                 await asyncio.sleep(0.5)

@@ -33,9 +33,12 @@ def run(home: Home) -> None:
         with Display() as display, _running(home, display) as url:
             video = asyncio.run(story.tell(url, home.path / "demo", display, person))
             display.say(
-                f"\n  {video}\n  is right in every frame, {perf_counter() - started:.1f} s after the start.\n\n"
-                f"  To look around, `make up` and sign in at {url}/oauth/sign-in\n"
-                f"  as {person.email} with {person.password}\n"
+                f"\n  {video.path}\n"
+                f"  is right in every frame, {perf_counter() - started:.1f} s after the start.\n\n"
+                "  While Reelgraph runs (make up):\n"
+                f"  Download    {video.url}\n"
+                f"  GraphQL     {url}/graphql\n"
+                f"  Sign in     {url}/oauth/sign-in as {person.email} with {person.password}\n"
             )
     except Exception as error:
         reason = _first(error)

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, Ta
 from rich.table import Column
 from rich.text import Text
 
-_TITLE_WIDTH = 30
+_TITLE_WIDTH = 25
 _BAR_WIDTH = 10
 
 
@@ -65,8 +65,8 @@ class Display:
         bar = bars.add_task(title, total=None, detail="")
         try:
             yield Stage(lambda detail, fraction: _drawn(bars, bar, detail, fraction))
-        except BaseException:
-            bars.update(bar, description=f"[red]{title}[/]")
+        except BaseException as error:
+            bars.update(bar, description=f"[red]{title}[/]", detail=_ending(error))
             bars.stop_task(bar)
             raise
         bars.update(bar, total=1.0, completed=1.0)
@@ -79,10 +79,14 @@ class Display:
         stage = Stage(lambda _detail, _fraction: None)
         try:
             yield stage
-        except BaseException:
-            self._print(" failed")
+        except BaseException as error:
+            self._print(f" {_ending(error)}")
             raise
         self._print(f"{perf_counter() - started:6.2f} s  {stage.detail}".rstrip())
+
+
+def _ending(error: BaseException) -> str:
+    return "failed" if isinstance(error, Exception) else "stopped"
 
 
 def _drawn(bars: Progress, bar: TaskID, detail: str, fraction: float | None) -> None:

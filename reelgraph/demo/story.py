@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -20,15 +21,21 @@ from reelgraph.demo.transfer import Uploads, download
 PROJECT = "Demo reel"
 
 
-async def tell(url: str, folder: Path, display: Display, person: Person) -> Path:
-    """Go through all of it against the server at this URL; return where the video is, which is right.
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """A video that is right."""
 
-    Raises DemoFailed, and what the network and ffmpeg raise.
-    """
+    path: Path
+    url: str
+    """Where the server has it."""
+
+
+async def tell(url: str, folder: Path, display: Display, person: Person) -> Finished:
+    """Go through all of it against the server at this URL. Raises DemoFailed, and what the network and ffmpeg raise."""
     with display.stage("Register") as stage:
         await register(url, person)
         stage.tell(person.email)
-    with display.stage("Sign in with OAuth and PKCE") as stage:
+    with display.stage("Sign in (OAuth, PKCE)") as stage:
         token = await sign_in(url, person)
         stage.tell("code exchanged for a token")
     # Straight to the server, whatever proxy the environment names: it runs on this machine.
@@ -42,27 +49,27 @@ async def tell(url: str, folder: Path, display: Display, person: Person) -> Path
             project_id: str = (await client.do(CREATE_PROJECT, name=PROJECT))["id"]
             stage.tell(f"“{PROJECT}” of {name}")
         sources = folder / "sources"
-        with display.stage("Make clips, a still, a sound") as stage:
+        with display.stage("Make clips, still, sound") as stage:
             await asyncio.to_thread(sources.mkdir, parents=True, exist_ok=True)
             await footage.make(sources, stage.tell)
             stage.tell(f"{len(FOOTAGE)} files")
-        with display.stage("Upload through signed URLs") as stage:
+        with display.stage("Upload (signed URLs)") as stage:
             assets = await _upload(client, http, project_id, sources, stage)
-        with display.stage("Wait until all are examined") as stage:
+        with display.stage("Wait for examination") as stage:
             await _examined(live, project_id, assets, stage)
         with display.stage("Set the timeline") as stage:
             await client.do(SET_TIMELINE, projectId=project_id, timeline=edit.timeline(assets))
-            stage.tell("cut, cross-fades, titles, music")
+            stage.tell("cut, fades, titles, music")
         with display.stage("Render, watched live") as stage:
             job = await client.do(START_RENDER, projectId=project_id, output={"preset": edit.PRESET})
             video = await _rendered(live, job["id"], stage)
         path = folder / "reelgraph-demo.mp4"
-        with display.stage("Download, with Range and ETag") as stage:
+        with display.stage("Download (Range, ETag)") as stage:
             await download(http, video, path, stage.tell)
     with display.stage("Verify every frame") as stage:
         await asyncio.to_thread(verify.check, path, edit.EXPECTED)
         stage.tell(f"{edit.EXPECTED.frames} frames, {float(edit.EXPECTED.seconds):g} s, H.264, AAC")
-    return path
+    return Finished(path=path, url=video["downloadUrl"])
 
 
 async def _upload(
@@ -116,16 +123,16 @@ async def _rendered(live: Live, job_id: str, stage: Stage) -> Json:
     if job.get("state") != "COMPLETED":
         error: Json = job.get("error") or {"message": "no reason given"}
         raise DemoFailed(f"the render ended as {job.get('state')}: {error['message']}")
-    stage.tell(f"{frames} frames at {pace:.0f} frames/s")
+    stage.tell(f"{frames} frames, {pace:.0f} fps")
     return job["asset"]
 
 
 def _said(progress: Json) -> str:
     """Stage, frames, pace and time to go, as far as they are known."""
     known = {
-        "{frames} of {totalFrames} frames": progress["totalFrames"] is not None,
-        "{fps:.0f} frames/s": bool(progress["fps"]),
+        "{frames}/{totalFrames} frames": progress["totalFrames"] is not None,
+        "{fps:.0f} fps": bool(progress["fps"]),
         "{speed:.1f}x": bool(progress["speed"]),
-        "{etaSeconds:.0f} s to go": progress["etaSeconds"] is not None,
+        "{etaSeconds:.0f} s left": bool(progress["etaSeconds"]),
     }
     return ", ".join(["{stage}", *(words for words, is_known in known.items() if is_known)]).format(**progress)

@@ -33,7 +33,7 @@ def test_a_run_in_which_nothing_was_interrupted_proves_nothing() -> None:
 @pytest.mark.parametrize(
     ("name", "fault"),
     [
-        ("jobs lost", {"state": "PROCESSING", "seen": SEEN[:-1] + [replace(SEEN[-1], state="PROCESSING")]}),
+        ("jobs lost", {"state": "PROCESSING", "seen": [*SEEN[:-1], replace(SEEN[-1], state="PROCESSING")]}),
         ("jobs that ended other than once", {"told": [*TOLD, "JOB_COMPLETED"]}),
         ("jobs that ended other than once", {"told": [*TOLD, "JOB_STARTED"]}),
         ("jobs that ended other than once", {"told": TOLD[:-1]}),

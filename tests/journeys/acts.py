@@ -6,17 +6,18 @@ from typing import Any
 
 import httpx
 
-from tests.story import until
 from tests.wire import Caller, http
 
 WATCH_JOB = """subscription($id: ID!) {
-  job(id: $id) { state attempt failures error { code message } asset { id } progress { stage fraction frames totalFrames } }
+  job(id: $id) {
+    state attempt failures error { code message } asset { id } progress { stage fraction frames totalFrames }
+  }
 }"""
 WATCH_PROJECT = """subscription($id: ID!, $after: String) {
   projectEvents(projectId: $id, after: $after) { kind subjectId cursor }
 }"""
 UPLOAD = "... on Upload { id parts { number offset size url received } }"
-ASSET = "query($id: ID!) { asset(id: $id) { state rejection name size sha256 downloadUrl job { id } facts { frameCount } } }"
+ASSET = "query($id: ID!) { asset(id: $id) { state rejection size sha256 downloadUrl facts { frameCount } } }"
 
 
 async def announce(person: Caller, project: str, path: Path, content_type: str, **more: Any) -> dict[str, Any]:
@@ -58,7 +59,10 @@ async def set_video(person: Caller, project: str, asset: str, *, frames: int, ti
     clips = [{"content": {"video": {"assetId": asset, "out": frames}}}] * times
     canvas = {"width": 1280, "height": 720, "frameRate": "25"}
     answer = await person.do(
-        "setTimeline", "... on Project { timelineVersion }", projectId=project, timeline={"canvas": canvas, "tracks": [{"clips": clips}]}
+        "setTimeline",
+        "... on Project { timelineVersion }",
+        projectId=project,
+        timeline={"canvas": canvas, "tracks": [{"clips": clips}]},
     )
     assert answer["timelineVersion"] == 1, answer
 

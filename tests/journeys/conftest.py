@@ -12,14 +12,13 @@ from reelgraph import embedded
 from tests.installation import Installation, installed
 from tests.wire import Caller
 
-LEASE = 3.0
 _TOLD_LINES = 40
 
 
 @pytest.fixture
 def installation(environment: dict[str, str], tmp_path: Path) -> Iterator[Installation]:
     """A deployment of the test's own, without processes yet; what its workers vanish with comes back quickly."""
-    with installed(environment | {"LEASE_SECONDS": str(LEASE)}, tmp_path / "logs") as installation:
+    with installed(environment | {"LEASE_SECONDS": "3"}, tmp_path / "logs") as installation:
         yield installation
 
 
@@ -49,7 +48,9 @@ def site_environment(
 
 
 @pytest.fixture(scope="session")
-async def site(site_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Installation]:
+async def site(
+    site_environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> AsyncGenerator[Installation]:
     """One deployment for all stories in which nothing breaks: two API processes and one worker."""
     with installed(site_environment, tmp_path_factory.mktemp("site") / "logs") as site:
         await site.api()

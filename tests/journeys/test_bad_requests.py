@@ -2,10 +2,11 @@
 
 import json
 
-import httpx
 import pytest
 
 from tests.wire import Caller, http
+
+pytestmark = pytest.mark.xdist_group("site")
 
 JSON = "application/json"
 QUERY = json.dumps({"query": "{ viewer { id } }"}).encode()
@@ -46,9 +47,7 @@ async def test_a_document_that_is_not_graphql_is_told_so_in_both_media_types(ada
     body = {"query": "{ viewer { no_such_field } }"}
     async with http() as client:
         for accept, status in ((JSON, 200), ("application/graphql-response+json", 400)):
-            answer = await client.post(
-                f"{ada.url}/graphql", json=body, headers=ada.authorization | {"Accept": accept}
-            )
+            answer = await client.post(f"{ada.url}/graphql", json=body, headers=ada.authorization | {"Accept": accept})
             assert (answer.status_code, answer.json()["errors"][0]["extensions"]["code"]) == (
                 status,
                 "GRAPHQL_VALIDATION_FAILED",

@@ -14,6 +14,8 @@ from tests.journeys.acts import WATCH_JOB, WATCH_PROJECT, pause
 from tests.story import project_of, until
 from tests.wire import http
 
+pytestmark = pytest.mark.xdist_group("mortal")
+
 STATE = "query($id: ID!) { job(id: $id) { state } }"
 
 

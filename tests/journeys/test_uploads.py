@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 from urllib.parse import unquote
 
-import httpx
 import pytest
 
 from persistence.storage.signing import MediaUrls, ObjectGrant, PartGrant
@@ -15,7 +14,9 @@ from tests.journeys.acts import ASSET, announce, ended, send, upload
 from tests.story import project_of
 from tests.wire import Caller, http
 
-NAME = "Löwe, \"the\" 1.mp4"
+pytestmark = pytest.mark.xdist_group("site")
+
+NAME = 'Löwe, "the" 1.mp4'
 
 
 @pytest.fixture(scope="session")

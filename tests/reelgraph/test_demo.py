@@ -32,14 +32,14 @@ pytestmark = pytest.mark.xdist_group("demo")  # they share one stack
 STAGES = [
     "Start everything",
     "Register",
-    "Sign in with OAuth and PKCE",
+    "Sign in (OAuth, PKCE)",
     "Create a project",
-    "Make clips, a still, a sound",
-    "Upload through signed URLs",
-    "Wait until all are examined",
+    "Make clips, still, sound",
+    "Upload (signed URLs)",
+    "Wait for examination",
     "Set the timeline",
     "Render, watched live",
-    "Download, with Range and ETag",
+    "Download (Range, ETag)",
     "Verify every frame",
 ]
 
@@ -242,7 +242,7 @@ def shown(*, terminal: bool) -> str:
 
 def test_a_log_has_a_line_for_each_stage():
     first, second, third = shown(terminal=False).splitlines()
-    assert re.fullmatch(r"Good {26} +0\.\d\d s  \[all\] of it", first)
+    assert re.fullmatch(r"Good {21} +0\.\d\d s  \[all\] of it", first)
     assert re.fullmatch(r"Bad +failed", second)
     assert third == "The end"
 

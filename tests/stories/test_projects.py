@@ -217,3 +217,36 @@ async def test_anything_is_found_by_its_global_id_by_those_who_may_see_it(stage:
     assert await person.ask(query, id=person.id) == {"__typename": "User", "id": person.id}
     assert await other.error(query, id=person.id) == "NOT_FOUND"
     assert await person.error(query, id="unknown") == "NOT_FOUND"
+
+
+async def test_a_member_who_was_removed_sees_no_more_of_a_job(stage: Stage) -> None:
+    owner, member = await stage.person(), await stage.person()
+    project = await project_of(owner)
+    await owner.do("addMember", "", projectId=project, email=member.email, role="VIEWER")
+    job = await owner.do("startPause", "... on Job { id }", projectId=project, seconds=600)
+    watching = member.watch("subscription($id: ID!) { job(id: $id) { state project { id } } }", id=job["id"])
+    assert await anext(watching) == {"state": "QUEUED", "project": {"id": project}}
+    await owner.do("removeMember", "", projectId=project, userId=member.id)
+    await owner.do("cancelJob", "", id=job["id"])
+    assert [each async for each in watching] == []
+
+
+async def test_the_end_of_a_deleted_projects_job_is_seen_without_the_project(stage: Stage) -> None:
+    person = await stage.person()
+    project = await project_of(person)
+    job = await person.do("startPause", "... on Job { id }", projectId=project, seconds=600)
+    watching = person.watch("subscription($id: ID!) { job(id: $id) { state project { id } } }", id=job["id"])
+    await anext(watching)
+    await person.do("deleteProject", "", id=project)
+    assert [each async for each in watching] == [{"state": "CANCELLED", "project": None}]
+
+
+async def test_the_end_of_a_log_can_be_asked_for_so_that_nothing_is_missed_from_there(stage: Stage) -> None:
+    person = await stage.person()
+    project = await project_of(person)
+    end = (await person.ask("query($id: ID!) { project(id: $id) { eventCursor } }", id=project))["eventCursor"]
+    await person.do("updateProject", "", id=project, name="New")
+    query = "subscription($id: ID!, $after: String) { projectEvents(projectId: $id, after: $after) { kind } }"
+    log = person.watch(query, id=project, after=end)
+    assert await anext(log) == {"kind": "PROJECT_CHANGED"}
+    await log.aclose()

@@ -52,7 +52,7 @@ async def test_errors_raised_on_purpose_reach_the_client_with_code_and_place(hou
     class Query:
         @strawberry.field
         def project(self) -> str | None:
-            raise NotFound(kind="project", id="p1")
+            raise NotFound(what="project", id="p1")
 
         @strawberry.field
         async def secret(self) -> str | None:
@@ -201,7 +201,7 @@ async def test_a_failing_field_ends_its_siblings_before_the_context_closes(house
         @strawberry.field
         async def broken(self) -> int:
             await asyncio.sleep(0)
-            raise NotFound(kind="project", id="p1")
+            raise NotFound(what="project", id="p1")
 
     [answer] = await _answers(house(Query), "{slow broken}")
     assert answer["data"] is None
@@ -239,7 +239,7 @@ async def test_a_subscription_that_breaks_off_says_why_or_nothing(house: Callabl
         @strawberry.subscription
         async def lost(self) -> AsyncGenerator[int, None]:
             yield 1
-            raise NotFound(kind="project", id="p1")
+            raise NotFound(what="project", id="p1")
 
         @strawberry.subscription
         async def broken(self) -> AsyncGenerator[int, None]:
@@ -248,7 +248,7 @@ async def test_a_subscription_that_breaks_off_says_why_or_nothing(house: Callabl
 
         @strawberry.subscription
         async def refused(self) -> AsyncGenerator[int, None]:
-            raise NotFound(kind="project", id="p1")
+            raise NotFound(what="project", id="p1")
             yield 1
 
         @strawberry.subscription

@@ -30,7 +30,7 @@ class Query:
 
     @strawberry.field
     def project(self) -> str:
-        raise NotFound(kind="project", id="p1")
+        raise NotFound(what="project", id="p1")
 
 
 @strawberry.type

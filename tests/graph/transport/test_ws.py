@@ -78,7 +78,7 @@ class Subscription:
     @strawberry.subscription
     async def lost(self) -> AsyncGenerator[int, None]:
         yield 1
-        raise NotFound(kind="project", id="p1")
+        raise NotFound(what="project", id="p1")
 
 
 @pytest.fixture
