@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from domain.viewer import Viewer
-from graph import media, transport
+from graph import console, media, transport
 from graph.context import Context
 from graph.hub import Hub
 from graph.oauth.keys import SigningKeys
@@ -59,6 +59,7 @@ def create_app(settings: Settings, *, draining: asyncio.Event | None = None) -> 
                 *routes,
                 *_graphql(resources, hub, verifier, draining),
                 *oauth_routes(resources.database, settings, keys, Passwords()),
+                *console.routes(settings),
                 *(media.routes(resources.storage) if isinstance(resources.storage, LocalStorage) else ()),
             ]
             async with hub.running():

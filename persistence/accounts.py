@@ -63,6 +63,11 @@ def _normal(password: str) -> str:
     return unicodedata.normalize("NFKC", password)
 
 
+def random_password() -> str:
+    """A password to be shown once: 80 random bits, in letters and digits that no shell takes for something else."""
+    return secrets.token_hex(10)
+
+
 async def create_user(
     session: AsyncSession, passwords: Passwords, *, name: str, email: str, password: str, is_admin: bool = False
 ) -> User:
@@ -83,7 +88,7 @@ async def ensure_first_admin(
     """Make an administrator if there is none, and return the random password: nobody can ask for it again."""
     if await session.scalar(select(exists().where(User.is_admin))):
         return None
-    password = secrets.token_hex(10)
+    password = random_password()
     await create_user(session, passwords, name=name, email=email, password=password, is_admin=True)
     return password
 

@@ -1,6 +1,7 @@
 """The settings: one frozen object, read once from the environment by a composition root."""
 
 import logging
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
@@ -54,6 +55,26 @@ def _flag(name: str, raw: str) -> bool:
         raise SettingError(f"{name} must be true or false, not {raw!r}") from None
 
 
+def _endpoint(name: str, raw: str) -> str:
+    return _url("http", "https")(name, raw).rstrip("/")
+
+
+def _one_of(*choices: str) -> Any:
+    def read(name: str, raw: str) -> str:
+        if raw.lower() not in choices:
+            raise SettingError(f"{name} must be {' or '.join(choices)}, not {raw!r}")
+        return raw.lower()
+
+    return read
+
+
+def _prefix(name: str, raw: str) -> str:
+    prefix = raw.strip("/")
+    if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*", prefix):
+        raise SettingError(f"{name} must be a path of plain names such as media/reelgraph, not {raw!r}")
+    return prefix
+
+
 def _level(name: str, raw: str) -> str:
     if raw.upper() not in logging.getLevelNamesMapping():
         raise SettingError(f"{name} must be DEBUG, INFO, WARNING or ERROR, not {raw!r}")
@@ -83,8 +104,25 @@ class Settings:
     """Signs media URLs and encrypts what must not lie open in the database. The same for every process."""
     public_url: str = _setting(_url("http", "https"), "http://127.0.0.1:8000")
     """Where clients reach the API: the OAuth issuer and the base of every signed URL. No slash at the end."""
+    storage: str = _setting(_one_of("disk", "s3"), "disk")
+    """What keeps the media: a folder (STORAGE_PATH) or a bucket (S3_BUCKET)."""
     storage_path: Path = _setting(_folder, Path(".reelgraph/media"))
     """The folder of stored media (local storage)."""
+    s3_bucket: str | None = _setting(_text, None)
+    """The bucket of stored media, used by nobody else unless S3_PREFIX keeps us apart."""
+    s3_prefix: str | None = _setting(_prefix, None)
+    """What all keys in the bucket begin with, without the slash."""
+    s3_region: str | None = _setting(_text, None)
+    """If not said: as the AWS tools find it, else us-east-1."""
+    s3_endpoint_url: str | None = _setting(_endpoint, None)
+    """Where the store answers, for one that is not AWS."""
+    s3_public_endpoint_url: str | None = _setting(_endpoint, None)
+    """Where clients reach the store, if that is elsewhere."""
+    s3_path_style: bool | None = _setting(_flag, None)
+    """Whether the bucket stands in the path instead of the host name; if not said: yes with S3_ENDPOINT_URL."""
+    s3_access_key_id: str | None = _setting(_text, None)
+    """If not said: credentials as the AWS tools find them (AWS_… variables, profile, role of the machine)."""
+    s3_secret_access_key: str | None = _setting(_text, None)
     scratch_path: Path = _setting(_folder, Path(".reelgraph/scratch"))
     """Where workers keep part files and cached originals; may be emptied while no worker runs."""
     allowed_origins: tuple[str, ...] = _setting(_words, ())
@@ -132,8 +170,22 @@ class Settings:
             elif each.default is MISSING:
                 raise SettingError(f"{name} is not set; {_REMEDIES[each.name]}")
         values["public_url"] = values.get("public_url", cls.public_url).rstrip("/")
-        return cls(**values)
+        settings = cls(**values)
+        if settings.storage == "s3":
+            settings.check_s3()
+        return settings
 
+    def check_s3(self) -> None:
+        """Raise SettingError where the settings do not describe a bucket that media can be kept in."""
+        if not self.s3_bucket:
+            raise SettingError("S3_BUCKET is not set; it names the bucket that keeps the media")
+        if bool(self.s3_access_key_id) != bool(self.s3_secret_access_key):
+            raise SettingError("S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY go together; set both or neither")
+        if self.upload_part_bytes < _LEAST_S3_PART:
+            raise SettingError(f"UPLOAD_PART_BYTES must be at least {_LEAST_S3_PART} with S3: no store takes less")
+
+
+_LEAST_S3_PART = 5 * 2**20
 
 _REMEDIES = {
     "database_url": "e.g. postgresql://user:password@localhost:5432/reelgraph (`make up` starts one for you)",

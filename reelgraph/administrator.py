@@ -1,8 +1,6 @@
 """Administrators, made from the command line: nobody can become the first one over the network."""
 
-import secrets
-
-from persistence.accounts import Passwords, create_user, ensure_first_admin
+from persistence.accounts import Passwords, create_user, ensure_first_admin, random_password
 from persistence.database import Database
 from persistence.settings import Settings
 
@@ -13,6 +11,6 @@ async def create_administrator(settings: Settings, *, email: str, name: str, onl
         passwords = Passwords()
         if only_if_none:
             return await ensure_first_admin(session, passwords, email=email, name=name)
-        password = secrets.token_urlsafe(15)
+        password = random_password()
         await create_user(session, passwords, name=name, email=email, password=password, is_admin=True)
         return password

@@ -26,6 +26,8 @@ app = typer.Typer(
 )
 admin = typer.Typer(help="Administrators.", no_args_is_help=True)
 app.add_typer(admin, name="admin")
+client = typer.Typer(help="OAuth clients: the programs that sign users in or act for them.", no_args_is_help=True)
+app.add_typer(client, name="client")
 
 Port = Annotated[int | None, typer.Option(min=0, max=65535, show_default=False, help="0 takes any free one.")]
 
@@ -60,6 +62,17 @@ def up(port: Port = None) -> None:
             running.watch()
     except KeyboardInterrupt:
         _say("Stopped.")
+
+
+@app.command()
+def env() -> None:
+    """Print what the processes of `reelgraph up` are configured with: eval "$(reelgraph env)" in a shell."""
+    import shlex
+
+    from reelgraph.stack import environment_of
+
+    for name, value in environment_of(Home.chosen(os.environ)).items():
+        print(f"export {name}={shlex.quote(value)}")
 
 
 @app.command()
@@ -135,6 +148,42 @@ def create(
     password = uvloop.run(create_administrator(settings, email=email, name=name, only_if_none=first))
     if password is not None:
         print(password)
+
+
+@client.command("create")
+def create_oauth_client(
+    name: str,
+    *,
+    redirect_uri: Annotated[list[str] | None, typer.Option(help="Where users come back to; may be repeated.")] = None,
+    scope: Annotated[list[str] | None, typer.Option(help="May be repeated; all but admin if not said.")] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="It runs where no secret is safe: in browsers, on phones.")
+    ] = False,
+    owner: Annotated[str | None, typer.Option(help="The address of the user a script acts for.")] = None,
+) -> None:
+    """Register a program that signs users in (--redirect-uri) or acts for one user (--owner), and print its secret."""
+    settings = _settings(redis=False)
+    import uvloop
+
+    from domain.viewer import Scope
+    from reelgraph.clients import create_client
+
+    known = {each.value: each for each in Scope}
+    if wrong := [each for each in scope or () if each not in known]:
+        _fail(f"there is no scope {wrong[0]!r}; there are {', '.join(known)}", code=2)
+    client_id, secret = uvloop.run(
+        create_client(
+            settings,
+            name=name,
+            redirect_uris=redirect_uri or (),
+            scopes=[known[each] for each in scope or ()],
+            public=public,
+            owner_email=owner,
+        )
+    )
+    print(f"client_id {client_id}")
+    if secret is not None:
+        print(f"client_secret {secret} (shown only this once)")
 
 
 def _settings(*, redis: bool = True) -> Settings:

@@ -96,10 +96,15 @@ class Home:
         """Return a free port of 127.0.0.1 for the service: the one it had last time, else the wanted one, else any."""
         memory = self.path / "ports" / name
         memory.parent.mkdir(mode=0o700, exist_ok=True)
-        last = int(memory.read_text()) if memory.exists() else 0
+        last = self.last_port(name)
         port = next((port for port in (last, wanted) if port and is_free(port)), None) or _any_port()
         memory.write_text(str(port))
         return port
+
+    def last_port(self, name: str) -> int:
+        """The port the service had last time; 0 if it never had one."""
+        memory = self.path / "ports" / name
+        return int(memory.read_text()) if memory.exists() else 0
 
     @property
     def _lock(self) -> Path:

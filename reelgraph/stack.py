@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Never
 
 from persistence.settings import Settings
-from reelgraph import embedded
+from reelgraph import embedded, postgres_server, redis_server
 from reelgraph.home import Home, StartError
 from reelgraph.process import Process, command, ending, tethered
 
@@ -82,7 +82,13 @@ def stack(
         servers = running.enter_context(embedded.running(home))
         say(f"PostgreSQL and Redis answer after {time.monotonic() - started:.1f} s")
         port = port or home.port("api", wanted=USUAL_PORT)
-        environment = _environment(os.environ if environment is None else environment, home, servers, port)
+        environment = _environment(
+            os.environ if environment is None else environment,
+            home,
+            port,
+            database_url=servers.database_url,
+            redis_url=servers.redis_url,
+        )
         settings = Settings.read(environment)
         _migrate(home, environment)
         say("The database is at its newest version")
@@ -147,13 +153,29 @@ class _Watched:
             say(f"{self.process.name} is up again")
 
 
-def _environment(environment: Mapping[str, str], home: Home, servers: embedded.Servers, port: int) -> dict[str, str]:
+def environment_of(home: Home) -> dict[str, str]:
+    """What the processes of this home are configured with, for one more beside them. Raises StartError."""
+    ports = {name: home.last_port(name) for name in ("postgres", "redis", "api")}
+    if not all(ports.values()):
+        raise StartError(f"nothing was ever started in {home.path}; `make up` starts it")
+    return _environment(
+        {},
+        home,
+        ports["api"],
+        database_url=postgres_server.url(home, ports["postgres"]),
+        redis_url=redis_server.url(home, ports["redis"]),
+    )
+
+
+def _environment(
+    environment: Mapping[str, str], home: Home, port: int, *, database_url: str, redis_url: str
+) -> dict[str, str]:
     return {
         "PUBLIC_URL": f"http://127.0.0.1:{port}",
         "DRAIN_SECONDS": "2",  # whoever pressed Ctrl-C is waiting; a job handed back goes on at the next start
         **environment,
-        "DATABASE_URL": servers.database_url,
-        "REDIS_URL": servers.redis_url,
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
         "SECRET_KEY": home.secret("key"),
         "STORAGE_PATH": str(home.media),
         "SCRATCH_PATH": str(home.scratch),

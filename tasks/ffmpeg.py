@@ -50,7 +50,8 @@ class FfmpegProgress:
     @property
     def eta_seconds(self) -> float | None:
         """Seconds left at this pace; None before there is one."""
-        return max(0, self.total_frames - self.frame) / self.fps if self.fps else None
+        left = max(0, self.total_frames - self.frame)
+        return left / self.fps if self.fps else None if left else 0.0
 
 
 @cache

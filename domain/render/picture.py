@@ -1,6 +1,5 @@
 """What is seen: each clip as a stream of exactly its frames, to be laid over what is below."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -80,21 +79,21 @@ def _image(graph: Graph, stage: Stage, clip: Placed, image: Image) -> Picture:
     return Picture(link=link, x=x, y=y)
 
 
-def _fitted(facts: MediaFacts, fit: Fit, stage: Stage) -> tuple[Sequence[str], int, int]:
+def _fitted(facts: MediaFacts, fit: Fit, stage: Stage) -> tuple[list[str], int, int]:
     """The filters that turn and scale a picture, and where it then goes; its corner stays on whole chroma pixels."""
     if facts.width is None or facts.height is None:
         raise ValueError("a picture without a size cannot be placed")
-    ratios = Fraction(stage.width, facts.width), Fraction(stage.height, facts.height)
-    match fit:
-        case Fit.CONTAIN:
-            width, height = even(facts.width * min(ratios)), even(facts.height * min(ratios))
-        case Fit.COVER:
-            width, height = even(facts.width * max(ratios)), even(facts.height * max(ratios))
-        case Fit.FILL:
-            width, height = stage.width, stage.height
-    filters = [*TURNS[facts.rotation], f"scale={width}:{height}:{_from_matrix(facts)}{TO_BT709}", "setsar=1"]
-    if fit is Fit.COVER:
-        return [*filters, f"crop={stage.width}:{stage.height}"], 0, 0
+    turned = TURNS[facts.rotation]
+    width, height = stage.width, stage.height
+    if fit is Fit.CONTAIN:
+        scale = min(Fraction(width, facts.width), Fraction(height, facts.height))
+        width, height = even(facts.width * scale), even(facts.height * scale)
+    if fit is Fit.COVER:  # cut first: a very flat picture, scaled as a whole, would be huge
+        shape = Fraction(width * facts.height, height * facts.width)
+        across = max(min(shape, Fraction(1)), min(Fraction(16, facts.width), Fraction(1)))
+        down = max(min(1 / shape, Fraction(1)), min(Fraction(16, facts.height), Fraction(1)))
+        turned = [*turned, f"crop=iw*{across}:ih*{down}"]
+    filters = [*turned, f"scale={width}:{height}:{_from_matrix(facts)}{TO_BT709}", "setsar=1"]
     return filters, (stage.width - width) // 4 * 2, (stage.height - height) // 4 * 2
 
 

@@ -30,6 +30,14 @@ class StorageFullError(Exception):
     """The storage has no room for this: free some, then try again."""
 
 
+class StorageUnavailableError(Exception):
+    """The storage does not answer, or does not let us in; the message is one line. Trying again may help."""
+
+
+class ObjectDamagedError(Exception):
+    """What came from the storage is not what was stored there."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class PendingUpload:
     """A multipart upload in progress: the key its object will have, and the handle `begin_upload` gave."""
@@ -50,7 +58,7 @@ class Storage(Protocol):
     """What the product asks of a storage.
 
     Keys are path-like names such as `projects/<id>/assets/<id>/original`; no key may be the folder of another. Times
-    are aware. Every verb may be repeated, and run twice at once.
+    are aware. Every verb may be repeated, and run twice at once. Those that wait may raise StorageUnavailableError.
     """
 
     async def begin_upload(self, upload_id: str, key: str) -> str:
@@ -73,9 +81,10 @@ class Storage(Protocol):
     ) -> StoredFile:
         """Make the object of its parts, in order, and close the upload.
 
-        Raises UploadIncomplete when a part is missing or has another size, ChecksumMismatch when a SHA-256 is given and
-        the bytes have another, StorageFullError. Then there is no object, and the parts can be sent again. An upload
-        that is complete already answers as it did the first time: the first object made under the key stays.
+        Raises UploadIncomplete when a part is missing or has another size, StorageFullError. Then there is no object,
+        and the parts can be sent again. Raises ChecksumMismatch when a SHA-256 is given and the bytes have another.
+        Then the upload may be closed, and what lies under the key is to be deleted: begin another, under a new key.
+        An upload that is complete already answers as it did the first time: the first object made under the key stays.
         """
         ...
 
@@ -90,11 +99,20 @@ class Storage(Protocol):
         """
         ...
 
-    async def fetch(self, key: str, path: Path) -> None:
+    async def fetch(self, key: str, path: Path, *, sha256: str | None = None) -> None:
         """Bring the object to a local file, whole, for reading only: it may share its bytes with the storage.
 
-        Raises ObjectNotFoundError.
+        Raises ObjectNotFoundError. With a SHA-256, what comes over a network is compared with it on the way:
+        ObjectDamagedError.
         """
+        ...
+
+    async def size(self, key: str) -> int | None:
+        """Return the object's size in bytes, or None when there is none."""
+        ...
+
+    async def read_through(self, key: str) -> StoredFile:
+        """Read the object to its end, for its size and hash. Raises ObjectNotFoundError."""
         ...
 
     async def delete(self, key: str) -> None:
@@ -104,8 +122,9 @@ class Storage(Protocol):
     def download_url(
         self, key: str, *, filename: str, content_type: str, expires_at: datetime, inline: bool = False
     ) -> str:
-        """Return the URL that answers GET and HEAD (with Range) until it expires. Computed locally, without I/O.
+        """Return the URL that answers GET (with Range) until it expires, and HEAD too on a local disk.
 
+        Computed locally, without I/O.
         The client is told to save the object under `filename`, or with `inline` to show it.
         """
         ...

@@ -97,9 +97,17 @@ class LocalStorage:
         """Copy the file in, hashing on the way."""
         return await self._run(self._long, self._put, path, key)
 
-    async def fetch(self, key: str, path: Path) -> None:
+    async def fetch(self, key: str, path: Path, *, sha256: str | None = None) -> None:  # noqa: ARG002 - nothing travels
         """Link the object to the path, or copy it to another disk."""
         await self._run(self._long, self._fetch, key, path)
+
+    async def size(self, key: str) -> int | None:
+        """Return the size of the object's file."""
+        return await self._run(self._short, self._size, key)
+
+    async def read_through(self, key: str) -> StoredFile:
+        """Read and hash the object's file."""
+        return await self._run(self._long, self._read_through, key)
 
     async def delete(self, key: str) -> None:
         """Remove the object, and the folders that this leaves empty."""
@@ -236,6 +244,19 @@ class LocalStorage:
             file.close()
             raise ObjectNotFoundError(key)
         return file
+
+    def _size(self, key: str) -> int | None:
+        try:
+            with self._open(key) as file:
+                return os.fstat(file.fileno()).st_size
+        except ObjectNotFoundError:
+            return None
+
+    def _read_through(self, key: str) -> StoredFile:
+        try:
+            return disk.hashed(self._object(key))
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+            raise ObjectNotFoundError(key) from None
 
     def _sweep(self, older_than: timedelta) -> int:
         swept = 0

@@ -146,7 +146,7 @@ class Check:
         async with asyncio.TaskGroup() as frozen:
             while time.monotonic() < until:
                 await asyncio.sleep(self._chance.uniform(0.5, 1.5))
-                match self._chance.choices(("kill", "freeze", "Redis"), (5, 2, 2)):
+                match self._chance.choices(("kill", "freeze", "Redis"), (4, 3, 2)):
                     case ["kill"]:
                         self._kill_worker(await self._victim(database))
                     case ["freeze"]:
@@ -196,7 +196,8 @@ class Check:
         async with database.sessions() as session:
             for job in await session.scalars(select(Job)):
                 history = self.jobs[job.id]
-                history.state, history.error, history.attempt = job.state.value, job.error_code, job.attempt
+                history.state, history.error = job.state.value, job.error_code
+                history.attempt, history.version = job.attempt, job.version
             logs: dict[str, list[Entry]] = defaultdict(list)
             for event in await session.scalars(select(ProjectEvent).order_by(ProjectEvent.seq)):
                 logs[event.project_id].append((event.kind.value, event.subject_id))

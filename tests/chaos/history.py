@@ -34,6 +34,7 @@ class JobHistory:
     state: str = ""
     error: str | None = None
     attempt: int = 0
+    version: int = 0
 
     @property
     def is_lost(self) -> bool:
@@ -41,9 +42,14 @@ class JobHistory:
 
     @property
     def ended_otherwise_than_once(self) -> bool:
-        """Whether the log has other than one end of it, or anything behind that end."""
+        """Whether the log has other than one end of it, or anything behind that end; or an end was written over.
+
+        Each change of a job counts up its version and is told in the log, but for the request to cancel it.
+        """
         ends = [kind for kind in self.told if kind.removeprefix("JOB_") in ENDED]
-        return not self.is_lost and (ends != [f"JOB_{self.state}"] or self.told[-1:] != ends)
+        untold = self.version - len(self.told)
+        as_it_should = ends == [f"JOB_{self.state}"] == self.told[-1:] and 0 <= untold <= self.cancelled
+        return not self.is_lost and not as_it_should
 
     @property
     def ended_without_reason(self) -> bool:

@@ -15,7 +15,7 @@ SEEN = [
     Seen(state="COMPLETED", version=5, attempt=2, fraction=1),
 ]
 TOLD = ["JOB_QUEUED", "JOB_STARTED", "JOB_QUEUED", "JOB_STARTED", "JOB_COMPLETED"]
-GOOD = JobHistory(seen=SEEN, completed=True, told=TOLD, state="COMPLETED", attempt=2)
+GOOD = JobHistory(seen=SEEN, completed=True, told=TOLD, state="COMPLETED", attempt=2, version=5)
 
 
 def short(*jobs: JobHistory) -> list[tuple[str, int]]:
@@ -38,6 +38,7 @@ def test_a_run_in_which_nothing_was_interrupted_proves_nothing() -> None:
         ("jobs that ended other than once", {"told": [*TOLD, "JOB_STARTED"]}),
         ("jobs that ended other than once", {"told": TOLD[:-1]}),
         ("jobs that ended other than once", {"told": [*TOLD[:-1], "JOB_FAILED"]}),
+        ("jobs that ended other than once", {"version": 6}),
         ("jobs that ended for no reason", {"state": "CANCELLED"}),
         ("jobs that ended for no reason", {"state": "FAILED", "error": "INTERNAL"}),
         ("subscribers without the end", {"seen": []}),
@@ -59,6 +60,7 @@ def test_a_job_cancelled_on_request_or_lost_too_often_ended_for_a_reason() -> No
         end = replace(SEEN[-1], state=ending["state"])
         told = [*TOLD[:-1], f"JOB_{ending['state']}"]
         assert short(replace(GOOD, seen=[*SEEN[:-1], end], told=told, **ending)) == []
+    assert short(replace(GOOD, version=6, cancelled=True)) == []
 
 
 def test_a_goal_says_what_it_wants() -> None:

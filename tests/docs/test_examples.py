@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -136,14 +137,20 @@ async def test_a_timeline_with_a_problem_is_refused_in_the_words_of_the_page(sta
 async def test_a_client_is_registered_as_the_page_on_sign_in_shows(resources: Resources, settings: Settings) -> None:
     async with resources.work() as work:
         work.add(User(email="admin@localhost", name="Administrator", is_admin=True))
-    (program,) = blocks("docs/sign-in.md", "python")
-    environment = {**os.environ, "DATABASE_URL": settings.database_url}
-    ran = await run_process([sys.executable, "-c", program], cwd=ROOT, env=environment)
-    script, app = ran.stdout.decode().splitlines()
+    (commands,) = [block for block in blocks("docs/sign-in.md", "sh") if "client create" in block]
+    environment = {
+        **os.environ,
+        "DATABASE_URL": settings.database_url,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    ran = await run_process(["/bin/sh", "-ec", commands], cwd=ROOT, env=environment)
+    words = [line.split() for line in ran.stdout.decode().splitlines()]
+    assert [each[0] for each in words] == ["client_id", "client_secret", "client_id"]
+    script, secret, app = (each[1] for each in words)
     async with resources.database.sessions() as session:
-        of_script = await session.get_one(OAuthClient, script.split()[1])
-        of_app = await session.get_one(OAuthClient, app.split()[1])
-    assert of_script.knows(script.split()[2])
+        of_script = await session.get_one(OAuthClient, script)
+        of_app = await session.get_one(OAuthClient, app)
+    assert of_script.knows(secret)
     assert of_script.scope == of_app.scope == scope_text(EVERY_SCOPE)
     assert (of_script.owner_id is None, of_app.owner_id is None) == (False, True)
     assert (of_script.is_public, of_app.is_public) == (False, True)

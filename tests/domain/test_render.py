@@ -96,7 +96,7 @@ def test_a_cross_fade_is_between_two_whole_pictures() -> None:
             "loop=-1:1,settb=1/25,setpts=N,trim=end_frame=30[n1]"
         ),
         (
-            "[1:v:0]trim=end_frame=1,scale=1280:960:out_color_matrix=bt709:out_range=tv,setsar=1,crop=1280:720,"
+            "[1:v:0]trim=end_frame=1,crop=iw*1:ih*3/4,scale=1280:720:out_color_matrix=bt709:out_range=tv,setsar=1,"
             "format=yuva420p,loop=-1:1,settb=1/25,setpts=N,trim=end_frame=20[n2]"
         ),
         "[n0]split=2[n3][n4]",

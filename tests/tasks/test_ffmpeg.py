@@ -65,7 +65,6 @@ async def test_a_run_tells_how_far_it_is(tmp_path: Path) -> None:
     assert told[-1].frame == 200
     assert told[-1].fraction == 1.0
     assert told[-1].eta_seconds == 0
-    assert told[-1].fps > 0
     assert told[-1].speed > 0
     assert (tmp_path / "out.mp4").stat().st_size > 0
 

@@ -1,7 +1,9 @@
 """What comes out of a render is what the timeline says: to the frame, and to the sample."""
 
 import math
+import random
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -345,6 +347,16 @@ async def test_a_source_of_another_shape_is_contained_covered_or_stretched(studi
     assert filled.number() == 3
 
 
+async def test_a_very_flat_picture_covers_a_very_tall_canvas(studio: Studio, tmp_path: Path) -> None:
+    """Scaled as a whole it would be a million pixels wide."""
+    flat = media.still(tmp_path / "flat.png", "red", size="4000x4")
+    studio.output = Output(codec=VideoCodec.H264, width=16, height=4096, crf=12)
+    canvas = Canvas(width=16, height=4096, frame_rate=Fraction(25))
+    clip = Clip(content=Image(asset_id="flat", length=1), fit=Fit.COVER)
+    (picture,) = media.pictures(await studio.render(track(clip), canvas=canvas, flat=flat))
+    assert picture.yuv(8, 2000) == pytest.approx((63, 102, 240), abs=2)
+
+
 async def test_pixels_that_are_not_square_are_shown_as_meant(studio: Studio, tmp_path: Path) -> None:
     source = tmp_path / "anamorphic.mp4"
     media.counter(tmp_path / "narrow.mp4", frames=3, size=(160, 180))
@@ -382,6 +394,39 @@ async def test_h265_is_tagged_for_players_and_the_colours_are_bt709(studio: Stud
         assert result.read_bytes().find(b"moov") < result.read_bytes().find(b"mdat")
 
 
+@pytest.mark.parametrize("seed", range(6))
+async def test_any_edit_shows_what_its_clips_say(studio: Studio, tmp_path: Path, seed: int) -> None:
+    """Random cuts, gaps, cross-fades and tracks, from sources of other rates, against a plain model of them."""
+    chance = random.Random(seed)
+    canvas = replace(CANVAS, frame_rate=chance.choice([Fraction(25), NTSC, Fraction(60), Fraction(12)]))
+    paths = {
+        "a": media.counter(tmp_path / "a.mp4", frames=90, rate="30000/1001"),
+        "b": media.counter(tmp_path / "b.mkv", frames=90, rate="24", first=1001),
+    }
+    tracks: list[Track] = []
+    expected: dict[int, int | None] = {}
+    for _ in range(3):
+        clips: list[Clip] = []
+        end = 0
+        for _ in range(4):
+            name, in_ = chance.choice("ab"), chance.randrange(20)
+            fade = chance.randint(1, 5) if clips and chance.random() < 0.5 else 0
+            out = in_ + chance.randint(10, 15)
+            start = end - fade if fade else end + max(0, chance.randint(-6, 6))
+            more = {"transition": Transition(frames=fade)} if fade else {"start": start}
+            clips.append(video(name, in_, out, **more))
+            shown = media.shown_at(paths[name], canvas.frame_rate, out - in_, in_)
+            for frame in range(start, start + fade):
+                expected[frame] = expected[frame] if frame == start else None  # a mixture, from the second one on
+            expected |= {start + each: shown[each] for each in range(fade, out - in_)}
+            end = start + out - in_
+        tracks.append(track(*clips))
+    seen = media.numbers(await studio.render(*tracks, canvas=canvas, **paths))
+    assert len(seen) == max(expected) + 1
+    wanted = [expected.get(frame, 0) for frame in range(len(seen))]
+    assert seen == [number if want is None else want for number, want in zip(seen, wanted, strict=True)]
+
+
 # --- sound ----------------------------------------------------------------------------------------------------------
 
 
@@ -390,16 +435,19 @@ def _envelope(values: list[tuple[float, ...]], step: int = 480) -> list[float]:
     return [max(abs(each[0]) for each in values[index : index + step]) for index in range(0, len(values), step)]
 
 
-async def test_sound_is_as_long_as_the_picture_to_the_sample(studio: Studio, shelf: Mapping[str, Path]) -> None:
-    """At 30000/1001 a frame has 1601.6 samples; the sum must not drift."""
+@pytest.mark.parametrize("frames", [11, 13, 49])
+async def test_sound_is_as_long_as_the_picture_to_the_sample(
+    studio: Studio, shelf: Mapping[str, Path], frames: int
+) -> None:
+    """At 30000/1001 a frame has 1601.6 samples; their sum must not drift, nor be cut where it is rounded up."""
     canvas = Canvas(width=320, height=180, frame_rate=NTSC)
-    clips = [Clip(content=Audio(asset_id="tone", in_=3 * each, out=3 * each + 7)) for each in range(7)]
+    clips = [Clip(content=Audio(asset_id="tone", in_=3 * each, out=3 * each + 7)) for each in range(frames // 7)]
     result = await studio.render(
-        track(video("a", 0, 49)), track(*clips), canvas=canvas, a=shelf["a"], tone=shelf["tone"]
+        track(video("a", 0, frames)), track(*clips), canvas=canvas, a=shelf["a"], tone=shelf["tone"]
     )
-    measured = await measure(result, max_pixels=10**6)
-    assert measured.samples == round(49 * 1001 * 48000 / 30000) == 78478
-    assert len(list(media.samples(result))) in range(78478, 78478 + 1024)  # the last packet of AAC is filled up
+    samples = {11: 17618, 13: 20821, 49: 78478}[frames]
+    assert (await measure(result, max_pixels=10**6)).samples == samples
+    assert len(list(media.samples(result))) in range(samples, samples + 1024)  # the last packet of AAC is filled up
 
 
 async def test_an_edit_without_sound_has_no_audio_track(studio: Studio, shelf: Mapping[str, Path]) -> None:
