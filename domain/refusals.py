@@ -112,7 +112,7 @@ class UploadIncomplete(Refusal):
 
 @dataclass(eq=False)
 class ChecksumMismatch(Refusal):
-    """The bytes that arrived have SHA-256 {actual}, you announced {expected}. Send the parts again."""
+    """The bytes that arrived have SHA-256 {actual}, you announced {expected}. Ask for the parts, and send all again."""
 
     expected: str
     actual: str

@@ -1,14 +1,11 @@
 """The timeline as clients write and read it: typed all through, in whole frames."""
 
-import re
-from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import strawberry
 from strawberry import UNSET, auto
 
 from domain.asset import Asset
-from domain.refusals import Problem, TimelineInvalid
 from domain.timeline import (
     Audio,
     Canvas,
@@ -23,6 +20,7 @@ from domain.timeline import (
     Transition,
     TransitionKind,
     Video,
+    parse_frame_rate,
 )
 from graph.context import Info
 from graph.face import face, said, worded
@@ -35,8 +33,6 @@ worded(TextPosition)
 worded(TransitionKind)
 
 MaybeAsset: TypeAlias = Annotated["AssetFace", strawberry.lazy("graph.assets")] | None
-
-_RATE = re.compile(r"[0-9]{1,6}(/[0-9]{1,6}|\.[0-9]{1,3})?")
 
 _START = "Its first frame on the timeline; null for right behind the clip before it on the track."
 _IN = "The first frame of the source, counted at the timeline's frame rate."
@@ -57,7 +53,7 @@ class CanvasInput:
 
     width: int = said("In pixels; even.")
     height: int = said("In pixels; even.")
-    frame_rate: str = said("Frames a second, as a number or an exact fraction: 25, 30000/1001.")
+    frame_rate: str = said("Frames a second, as a whole number or an exact fraction: 25, 30000/1001.")
 
 
 @strawberry.input(description="A stretch of a video asset, with its sound.")
@@ -148,13 +144,7 @@ class TimelineInput:
 
     def value(self) -> Timeline:
         """The domain's value. Only the frame rate can be unreadable; all else is the rules' to judge."""
-        if not _RATE.fullmatch(self.canvas.frame_rate) or self.canvas.frame_rate.endswith("/0"):
-            problem = Problem("canvas.frameRate", "it must be a number or a fraction such as 25 or 30000/1001")
-            raise TimelineInvalid(problems=[problem])
-        try:
-            rate = Fraction(self.canvas.frame_rate)
-        except ZeroDivisionError:
-            raise TimelineInvalid(problems=[Problem("canvas.frameRate", "it must not divide by zero")]) from None
+        rate = parse_frame_rate(self.canvas.frame_rate)
         return Timeline(
             canvas=Canvas(width=self.canvas.width, height=self.canvas.height, frame_rate=rate),
             background=self.background,

@@ -1,6 +1,6 @@
 """Uploads: announce a file, send its parts straight to storage, complete it."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 import strawberry
@@ -29,7 +29,7 @@ from graph.face import Node, face, said
 from graph.guard import mutation, query, scoped, signed_in
 from graph.jobs import MaybeProject
 from graph.scalars import Long
-from persistence.storage import PendingUpload, Storage, StorageFullError, StoredFile
+from persistence.storage import PendingUpload, StorageFullError, StoredFile
 
 
 @strawberry.type(description="One piece of the file, to be sent by itself.")
@@ -146,37 +146,33 @@ class UploadMutations:
         self, info: Info, input: Annotated[CreateUploadInput, strawberry.argument(description="The file to come.")]
     ) -> Upload:
         """Announce a file. The answer says where to PUT each of its parts."""
-        settings, storage = info.context.resources.settings, info.context.resources.storage
-        async with info.context.resources.work() as work:
+        resources = info.context.resources
+        async with resources.work() as work:
             project = await work.project(info.context.me, input.project_id, Right.EDIT)
             announced = Announcement.of(
                 filename=input.filename,
                 content_type=input.content_type,
                 size=input.size,
                 sha256=input.sha256,
-                limit=settings.max_upload_bytes,
+                limit=resources.settings.max_upload_bytes,
             )
-            upload_id, asset_id = new_id(), new_id()
-            expires_at = await work.now() + timedelta(hours=settings.upload_hours)
-            key = f"projects/{project.id}/assets/{asset_id}/original"
-            stored = StoredObject(
-                project_id=project.id,
-                key=key,
-                content_type=announced.content_type,
-                expires_at=expires_at,
-                upload_handle=await _begun(storage, upload_id, key),
-            )
-            upload = Upload(
-                id=upload_id,
-                project_id=project.id,
-                object_id=stored.id,
-                filename=announced.filename,
-                content_type=announced.content_type,
-                size=announced.size,
-                sha256=announced.sha256,
-                part_size=announced.part_size(settings.upload_part_bytes),
-                expires_at=expires_at,
-            )
+            expires_at = await work.now() + timedelta(hours=resources.settings.upload_hours)
+        # The storage may be far away: no transaction waits for it.
+        upload_id = new_id()
+        stored = await _begun(info, upload_id, project.id, announced.content_type, expires_at)
+        upload = Upload(
+            id=upload_id,
+            project_id=project.id,
+            object_id=stored.id,
+            filename=announced.filename,
+            content_type=announced.content_type,
+            size=announced.size,
+            sha256=announced.sha256,
+            part_size=announced.part_size(resources.settings.upload_part_bytes),
+            expires_at=expires_at,
+        )
+        async with resources.work() as work:
+            await work.project(info.context.me, input.project_id, Right.EDIT)
             work.add(stored, upload)
         return upload
 
@@ -205,7 +201,10 @@ class UploadMutations:
             )
         except StorageFullError as full:
             raise StorageFull from full
-        return await _adopt(info, input.id, file)
+        except ChecksumMismatch:
+            await _start_over(info, upload, stored)
+            raise
+        return await _adopt(info, upload, file)
 
     @mutation(scoped(Scope.UPLOADS_WRITE), UploadFace, refuses=(UploadClosed,))
     async def abort_upload(
@@ -219,21 +218,40 @@ class UploadMutations:
         return upload
 
 
-async def _begun(storage: Storage, upload_id: str, key: str) -> str:
+async def _begun(info: Info, upload_id: str, project_id: str, content_type: str, expires_at: datetime) -> StoredObject:
+    """A new object, and in storage a place for its parts. If nothing comes of it, the storage's sweep removes that."""
+    key = f"projects/{project_id}/assets/{new_id()}/original"
     try:
-        return await storage.begin_upload(upload_id, key)
+        handle = await info.context.resources.storage.begin_upload(upload_id, key)
     except StorageFullError as full:
         raise StorageFull from full
+    return StoredObject(
+        project_id=project_id, key=key, content_type=content_type, expires_at=expires_at, upload_handle=handle
+    )
 
 
-async def _adopt(info: Info, upload_id: str, file: StoredFile) -> Asset:
+async def _start_over(info: Info, upload: Upload, wrong: StoredObject) -> None:
+    """Let the upload take all its parts again, for another object: a completed one cannot be opened again."""
+    fresh = await _begun(info, new_id(), upload.project_id, upload.content_type, upload.expires_at)
+    async with info.context.resources.work() as work:
+        found = await work.upload(info.context.me, upload.id, Right.EDIT)
+        if found.state != UploadState.OPEN or found.object_id != wrong.id:
+            return  # closed meanwhile, or somebody else has started it over
+        await work.doom(wrong.id)
+        work.add(fresh)
+        found.object_id = fresh.id
+
+
+async def _adopt(info: Info, completed: Upload, file: StoredFile) -> Asset:
     """Make an asset of a stored file and order its examination, unless somebody else just has."""
     async with info.context.resources.work() as work:
-        upload = await work.upload(info.context.me, upload_id, Right.EDIT)
+        upload = await work.upload(info.context.me, completed.id, Right.EDIT)
         if upload.asset_id and (made := await work.locked(Asset, upload.asset_id)):
             return made
         now = await work.now()
         upload.still_open(now)
+        if upload.object_id != completed.object_id:  # started over meanwhile
+            raise UploadIncomplete(missing_parts=[part.number for part in upload.parts])
         stored = await work.session.get_one(StoredObject, upload.object_id)
         stored.keep(size=file.size, sha256=file.sha256, now=now)
         asset = Asset(

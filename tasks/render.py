@@ -27,13 +27,13 @@ async def render(lease: Lease, spec: RenderSpec) -> Done:
     """Render in the attempt's own folder; publish only what is as planned, to the frame."""
     timeline, output = Timeline.from_json(spec.timeline), Output.from_json(spec.output)
     sources = await _fetched(lease, timeline)
-    max_pixels = lease.resources.settings.max_pixels
-    plan = compile_plan(timeline, output, sources, font=FONT, max_pixels=max_pixels)
+    plan = compile_plan(timeline, output, sources, font=FONT, max_pixels=lease.resources.settings.max_pixels)
     video = await _encoded(lease, plan)
     lease.report(Progress(stage="verifying", fraction=0.95, frames=plan.frames, total_frames=plan.frames))
-    if wrong := mismatches(plan, await measure(video, max_pixels=max_pixels)):
+    pixels = plan.width * plan.height
+    if wrong := mismatches(plan, await measure(video, max_pixels=pixels)):
         raise JobFailed("NOT_AS_PLANNED", " ".join(wrong))
-    facts = await probe(video, claimed_content_type=CONTENT_TYPE, filename=spec.name, max_pixels=max_pixels)
+    facts = await probe(video, claimed_content_type=CONTENT_TYPE, filename=spec.name, max_pixels=pixels)
     lease.report(Progress(stage="publishing", fraction=0.98, frames=plan.frames, total_frames=plan.frames))
     return await _published(lease, spec, video, facts)
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any, Self
 
 from domain.entity import Worded
-from domain.refusals import InvalidInput
+from domain.refusals import Problem, TimelineInvalid
 
 STORED_VERSION = 1
 
@@ -43,10 +43,11 @@ class Canvas:
     frame_rate: Fraction
 
 
-def parse_frame_rate(text: str, *, path: str = "canvas.frameRate") -> Fraction:
+def parse_frame_rate(text: str) -> Fraction:
     """Read "25" or "30000/1001"; refuse anything else."""
     if not re.fullmatch(r"[0-9]{1,7}(/[1-9][0-9]{0,6})?", text):
-        raise InvalidInput(path=path, problem=f"it must be a whole number or a fraction like 30000/1001, not {text!r}")
+        message = f"it must be a whole number or a fraction like 30000/1001, not {text[:40]!r}"
+        raise TimelineInvalid(problems=[Problem("canvas.frameRate", message)])
     return Fraction(text)
 
 

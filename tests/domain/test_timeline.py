@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.media import MediaFacts, MediaKind
-from domain.refusals import InvalidInput
+from domain.refusals import TimelineInvalid
 from domain.timeline import (
     Audio,
     Canvas,
@@ -271,7 +271,7 @@ def test_an_edit_has_clips_but_not_too_many_and_is_not_too_long() -> None:
 def test_a_frame_rate_is_a_number_or_a_fraction(wrong: str) -> None:
     assert parse_frame_rate("25") == 25
     assert parse_frame_rate("30000/1001") == Fraction(30000, 1001)
-    with pytest.raises(InvalidInput):
+    with pytest.raises(TimelineInvalid):
         parse_frame_rate(wrong)
 
 

@@ -2,6 +2,7 @@
 
 import math
 import random
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -45,6 +46,7 @@ class Studio:
         self.shelf = folder / "sources"
         self.shelf.mkdir()
         self.output = OUTPUT
+        self.font = FONT
 
     async def render(self, *tracks: Track, canvas: Canvas = CANVAS, background: str = "#000000", **paths: Path) -> Path:
         timeline = Timeline(canvas=canvas, background=background, tracks=tracks)
@@ -56,7 +58,7 @@ class Studio:
             for name, path in paths.items()
         }
         assert problems(timeline, {name: source.facts for name, source in sources.items()}) == []
-        plan = compile_plan(timeline, self.output, sources, font=FONT)
+        plan = compile_plan(timeline, self.output, sources, font=self.font)
         for name, text in plan.files.items():
             (self.folder / name).write_text(text)
         await run_ffmpeg(
@@ -273,6 +275,16 @@ async def test_a_title_is_seen_exactly_in_its_frames(studio: Studio) -> None:
         _brightest(picture, 60, 82) > 200 or _brightest(picture, 96, 120) > 200 for picture in media.pictures(result)
     ]
     assert bright == [False] * 4 + [True] * 6 + [False] * 4
+
+
+async def test_the_font_and_the_sources_may_lie_anywhere(studio: Studio, shelf: Mapping[str, Path]) -> None:
+    odd = studio.folder / "it's [odd]; a:b, 100%d\\c"
+    odd.mkdir()
+    studio.font = Path(shutil.copy(FONT, odd))
+    source = Path(shutil.copy(shelf["a"], odd))
+    title = Clip(content=Text(text="\u2588", length=2, size=100))
+    result = await studio.render(track(video("a", 30, 32)), track(title), a=source)
+    assert [picture.luma(160, 90) for picture in media.pictures(result)] == [pytest.approx(235, abs=2)] * 2
 
 
 @pytest.mark.parametrize(
