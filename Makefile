@@ -3,7 +3,7 @@
 # Nothing has to be activated: each target uses the virtual environment in .venv, and makes it first where it is missing.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up test check schema format lock clean
+.PHONY: help venv demo up test test-browser check schema console format lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -14,11 +14,13 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input install --qui
 PYTHON ?= $(shell for each in python3.11 python3.12 python3; do \
 	if $$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$each; break; fi; done)
 
+LOCK = uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
+
 # If make is killed outright, so are the processes below it.
 TETHERED = exec $(BIN)/python -I -S reelgraph/tether.py $$PPID KILL - -
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 
 venv: $(READY) ## make the virtual environment from the hashed lock
 
@@ -39,7 +41,12 @@ up: venv ## start everything and keep it running; Ctrl-C stops it
 	@$(TETHERED) $(BIN)/python -m reelgraph up $(ARGS)
 
 test: venv ## run the tests, e.g. make test ARGS="-k timeline"
-	@$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadfile $(ARGS)
+
+test-browser: venv console/node_modules/.package-lock.json ## run the stories of GraphiQL in a real Chromium
+	@if [ -z "$${CHROMIUM:-$$(command -v chromium || command -v chromium-browser)}" ]; then \
+		echo "chromium is needed; on Debian: apt install chromium; if it is elsewhere: make test-browser CHROMIUM=/path/to/it" >&2; exit 1; fi
+	@$(BIN)/python -m pytest tests/browser $(ARGS)
 
 check: venv ## lint, format, types, layers, schema
 	@$(BIN)/ruff check .
@@ -51,13 +58,23 @@ check: venv ## lint, format, types, layers, schema
 schema: venv ## write schema.graphql from the code
 	@$(BIN)/python -m reelgraph schema --write
 
+console: console/node_modules/.package-lock.json ## build GraphiQL from console/ into graph/console/static
+	@npm --prefix console run --silent build
+
+# npm writes this file last.
+console/node_modules/.package-lock.json: console/package-lock.json
+	@for each in node npm; do \
+		if ! command -v $$each >/dev/null; then echo "$$each is needed (Node.js 20 or newer), for this target only" >&2; exit 1; fi; done
+	@npm --prefix console ci --ignore-scripts --no-fund --no-audit
+	@touch $@
+
 format: venv ## format the code and repair what can be repaired
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
 lock: ## lock the dependencies of pyproject.toml again (needs uv)
-	@uv pip compile pyproject.toml --extra embedded --extra dev --universal --python-version 3.11 \
-		--generate-hashes --no-emit-index-url --no-header --quiet -o requirements.lock $(ARGS)
+	@$(LOCK) --extra embedded --extra dev -o requirements.lock $(ARGS)
+	@$(LOCK) --constraints requirements.lock -o requirements-runtime.lock
 
 clean: ## remove the virtual environment and the caches; data in .reelgraph stays
 	@rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache .hypothesis dist

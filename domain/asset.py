@@ -57,7 +57,7 @@ class Asset(Entity, Base):
 
     def reject(self, reason: str) -> None:
         """The file cannot be used."""
-        self.state, self.rejection, self.media = AssetState.REJECTED, reason[:1000], None
+        self.state, self.rejection, self.media = AssetState.REJECTED, reason.replace("\0", "")[:1000], None
 
     def examine_again(self) -> None:
         """A retried ingest starts over."""

@@ -1,6 +1,6 @@
 """The base of every entity: a dataclass and a table at once."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, ClassVar, Self
 
@@ -58,6 +58,4 @@ class Entity(MappedAsDataclass, kw_only=True, eq=False, repr=False):
     """What every entity has: an id of its own and the moment it was made."""
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True, default_factory=new_id)
-    created_at: Mapped[datetime] = mapped_column(
-        server_default=func.now(), default_factory=lambda: datetime.now(UTC), init=False
-    )
+    created_at: Mapped[datetime] = mapped_column(server_default=func.now(), init=False)

@@ -20,7 +20,7 @@ from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.entity import Base, Entity, Worded, new_id
-from domain.kinds import SPECS, JobKind, Pool, Spec
+from domain.kinds import JobKind, Pool, Spec
 from domain.refusals import IdempotencyKeyReused, InvalidInput, JobAlreadyEnded, JobNotRetryable
 
 MOST_FAILURES = 3
@@ -190,7 +190,8 @@ class Job(Entity, Base):
         """The attempt failed: try again after a while, or give up."""
         self.held(token)
         self.failures += 1
-        self.error_code, self.error_message = failure.code, failure.message[:4000]
+        # No database keeps a NUL, and what a program said before it died may hold some.
+        self.error_code, self.error_message = failure.code, failure.message.replace("\0", "")[:4000]
         if self.cancel_requested:
             self._end(JobState.CANCELLED, now)
         elif failure.hopeless or self.failures >= MOST_FAILURES:
@@ -286,8 +287,3 @@ def same_request(job: Job, spec: Spec) -> Job:
     if (job.kind, job.request_digest) != (spec.kind, spec.digest):
         raise IdempotencyKeyReused(job_id=job.id)
     return job
-
-
-def spec_of(job: Job, payload: JobPayload) -> Spec:
-    """What the job was asked."""
-    return SPECS[job.kind].from_json(payload.spec)

@@ -1,12 +1,10 @@
 """The composition root of the web: what an API process opens, and what answers where."""
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import TypedDict
 
-from sqlalchemy import text
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -15,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from domain.viewer import Viewer
-from graph import console, media, transport
+from graph import console, health, media, transport
 from graph.context import Context
 from graph.hub import Hub
 from graph.oauth.keys import SigningKeys
@@ -26,8 +24,6 @@ from persistence.accounts import Passwords, ensure_first_party_client
 from persistence.resources import Resources, opened
 from persistence.settings import Settings
 from persistence.storage.local import LocalStorage
-
-logger = logging.getLogger(__name__)
 
 EXPOSED_HEADERS = ("ETag", "Content-Range", "Accept-Ranges", "Content-Disposition", "X-Request-Id")
 
@@ -44,7 +40,7 @@ def create_app(settings: Settings, *, draining: asyncio.Event | None = None) -> 
     Set `draining` when the server is told to stop: live connections then end, telling clients to come again.
     """
     draining = draining or asyncio.Event()
-    routes: list[BaseRoute] = [Route("/healthz", _alive), Route("/", _welcome)]
+    routes: list[BaseRoute] = [health.alive(), Route("/", _welcome)]
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[Mapping[str, object]]:
@@ -57,6 +53,7 @@ def create_app(settings: Settings, *, draining: asyncio.Event | None = None) -> 
             verifier = TokenVerifier(resources.database, settings, keys)
             app.router.routes[:] = [
                 *routes,
+                health.ready(resources, draining),
                 *_graphql(resources, hub, verifier, draining),
                 *oauth_routes(resources.database, settings, keys, Passwords()),
                 *console.routes(settings),
@@ -90,18 +87,6 @@ def _graphql(resources: Resources, hub: Hub, verifier: TokenVerifier, draining: 
     return transport.routes(engine, draining=draining, allowed_origins=resources.settings.allowed_origins)
 
 
-async def _alive(request: Request) -> Response:
-    """Whether this process can do its work: it answers, and so does its database."""
-    resources: Resources = request.state.resources
-    try:
-        async with asyncio.timeout(2), resources.database.sessions() as session:
-            await session.execute(text("SELECT 1"))
-    except Exception as error:  # noqa: BLE001 - whatever it is, the answer is that it is not well
-        logger.warning("not well: %s", error)
-        return JSONResponse({"status": "unavailable"}, 503)
-    return JSONResponse({"status": "ok"})
-
-
 async def _welcome(_request: Request) -> Response:
     """Tell a person who opens the root where things are."""
-    return JSONResponse({"name": "Reelgraph", "graphql": "/graphql", "signIn": "/oauth/sign-in", "health": "/healthz"})
+    return JSONResponse({"name": "Reelgraph", "graphql": "/graphql", "signIn": "/oauth/sign-in", "health": "/readyz"})

@@ -149,9 +149,10 @@ class AssetMutations:
         async with context.resources.work() as work:
             # The project first: no render may start meanwhile that needs the asset.
             await work.project(context.me, seen.project_id, Right.EDIT)
-            asset = await work.asset(context.me, input.id, Right.EDIT)
-            if job_id := await work.job_that_needs(asset):
+            if job_id := await work.job_that_needs(seen):
                 raise AssetInUse(job_id=job_id)
+            await work.uploads_of(seen.id)
+            asset = await work.asset(context.me, seen.id, Right.EDIT)
             await work.doom(asset.object_id)
             await work.delete(asset)
         return Deleted(id=input.id)

@@ -12,6 +12,8 @@ from graph.hub import Hub
 from graph.loaders import Loaders
 from persistence.resources import Resources
 
+MOST_PAGES = 250
+
 
 class Unauthenticated(GraphQLError):
     """Nobody is signed in, and somebody must be."""
@@ -33,6 +35,9 @@ class Context:
     hub: Hub
     request_id: str
 
+    pages_left: int = MOST_PAGES
+    """How many more pages of lists this operation may read: nested lists multiply."""
+
     @property
     def me(self) -> Viewer:
         """The viewer, who must be signed in."""
@@ -48,6 +53,7 @@ class Context:
     def look_afresh(self) -> None:
         """Forget what was looked up: a subscription's next event must not show old rows."""
         self.__dict__.pop("loaders", None)
+        self.pages_left = MOST_PAGES
 
     async def role_in(self, project_id: str) -> Role | None:
         """What the viewer is in a project."""

@@ -3,12 +3,14 @@
 Which rows somebody may see or change is asked where rows are loaded; here it is only who may ask at all.
 """
 
+import logging
 from collections.abc import Callable
 from inspect import isawaitable
 from typing import Annotated, Any, Union
 
 import strawberry
 from graphql import GraphQLObjectType
+from sqlalchemy.exc import DBAPIError
 from strawberry.extensions import FieldExtension
 from strawberry.types import Info as AnyInfo
 
@@ -16,6 +18,11 @@ from domain.refusals import Forbidden, NotFound, Refusal
 from domain.viewer import Scope, Viewer
 from graph.context import Context, Unauthenticated
 from graph.refusals import face_of
+
+logger = logging.getLogger(__name__)
+
+_BROKEN_UP = frozenset({"40P01", "40001"})
+"""SQLSTATE of a deadlock and of a transaction that could not be put in order with another."""
 
 Policy = Callable[[Viewer | None], None]
 """Raises when this viewer may not ask."""
@@ -63,6 +70,22 @@ class Seal(FieldExtension):
         return await result if isawaitable(result) else result
 
 
+class Again(FieldExtension):
+    """Runs a mutation once more when PostgreSQL has broken up a deadlock by failing it: nothing of it was kept."""
+
+    async def resolve_async(
+        self, next_: Callable[..., Any], source: Any, info: AnyInfo[Context, None], **kwargs: Any
+    ) -> Any:
+        """Only once: a second time is no coincidence."""
+        try:
+            return await next_(source, info, **kwargs)
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) not in _BROKEN_UP:
+                raise
+            logger.warning("%s runs again: %s", info.field_name, error.orig)
+            return await next_(source, info, **kwargs)
+
+
 def query(policy: Policy, answers: Any) -> Callable[[Callable[..., Any]], Any]:
     """A sealed field of Query; its docstring is what a client reads."""
     return lambda resolver: strawberry.field(
@@ -98,7 +121,7 @@ def mutation(
             resolver,
             graphql_type=Annotated[Union[members], union],  # noqa: UP007 - the members are known at run time only
             description=_sentence(resolver),
-            extensions=[Seal(policy)],
+            extensions=[Seal(policy), Again()],
         )
 
     return made

@@ -9,16 +9,23 @@ import logging
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
+from typing import TypeVar
 
 from domain.event import ProjectEvent
 from domain.job import Job, JobState
+from persistence.database import OUTAGE, will_pass
 from persistence.feed import Doorbells
 from persistence.reads import Reads
 from persistence.work import log_topic
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 LOG_BATCH = 100
+LOOK_SECONDS = 5.0
+"""How often what is watched is read without a ring: a process killed between its commit and its ring rings nobody."""
 _PAUSE = 0.5
 
 
@@ -91,14 +98,15 @@ class Hub:
         with self._doorbells.hung(log_topic(project_id), lambda _topic: rung.set()):
             while True:
                 rung.clear()
-                if not await allowed():
+                if not await patiently(allowed):
                     return
-                events = await self._reads.events(project_id, after, LOG_BATCH)
+                events = await patiently(partial(self._reads.events, project_id, after, LOG_BATCH))
                 for event in events:
                     after = event.seq
                     yield event
                 if len(events) < LOG_BATCH:
-                    await rung.wait()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(rung.wait(), LOOK_SECONDS)
 
     def _ring(self, topic: str) -> None:
         self._rung.add(topic)
@@ -107,9 +115,14 @@ class Hub:
     async def _read(self) -> None:
         """Read the rows whose bells rang, all in one query, and hand each to those who watch it."""
         while True:
-            await self._look.wait()
+            try:
+                await asyncio.wait_for(self._look.wait(), LOOK_SECONDS)
+            except TimeoutError:
+                self._rung.update(self._watches)  # a ring may have been lost
             self._look.clear()
             ids, self._rung = list(self._rung), set()
+            if not ids:
+                continue
             try:
                 jobs = await self._reads.by_ids(Job, ids)
             except Exception as error:  # noqa: BLE001 - whatever it is, look again
@@ -121,3 +134,15 @@ class Hub:
             for job_id, job in zip(ids, jobs, strict=True):
                 for watch in self._watches.get(job_id, ()):
                     watch.offer(job)
+
+
+async def patiently(look: Callable[[], Awaitable[T]]) -> T:
+    """What is found, however long the database is away: an outage must not end a subscription."""
+    while True:
+        try:
+            return await look()
+        except OUTAGE as error:
+            if not will_pass(error):
+                raise
+            logger.warning("a look-up for a subscriber failed, again in %.1f s: %s", _PAUSE, error)
+            await asyncio.sleep(_PAUSE)

@@ -25,6 +25,7 @@ from domain.viewer import Right, Scope
 from graph.context import Info
 from graph.face import Node, face, said, worded
 from graph.guard import mutation, query, scoped, signed_in, subscription
+from graph.hub import patiently
 from graph.pages import After, Before, Connection, First, Last, connection
 from graph.users import UserFace
 from persistence.work import Work
@@ -227,13 +228,16 @@ class JobSubscriptions:
         self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Which one.")]
     ) -> AsyncGenerator[Job]:
         """The job as it is now, then each newer state in order; completes behind the one in which the job ends."""
-        await visible_job(info, id)
+        project_id = (await visible_job(info, id)).project_id
+
+        async def allowed() -> bool:
+            # A member who was removed sees no more; where the project is gone, everybody still sees the end.
+            info.context.look_afresh()
+            gone = await info.context.loaders.get(Project, project_id) is None
+            return gone or await info.context.sees(project_id)
+
         async with aclosing(info.context.hub.states(id)) as states:
             async for job in states:
-                info.context.look_afresh()
-                # A member who was removed sees no more; where the project is gone, everybody still sees the end.
-                if await info.context.loaders.get(Project, job.project_id) and not await info.context.sees(
-                    job.project_id
-                ):
+                if not await patiently(allowed):
                     return
                 yield job

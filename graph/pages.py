@@ -4,10 +4,11 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, Any, Generic, TypeVar, cast
 
 import strawberry
+from graphql import GraphQLError
 from sqlalchemy import ColumnElement
 
 from domain.entity import Entity
-from graph.context import Info
+from graph.context import MOST_PAGES, Info
 from graph.face import said
 from persistence.reads import Window, cursor_of
 
@@ -64,6 +65,12 @@ async def connection(
     before: str | None,
 ) -> Connection[E]:
     """One page of the entities for which `where` holds; who may see them is the caller's to ask."""
+    info.context.pages_left -= 1
+    if info.context.pages_left < 0:
+        raise GraphQLError(
+            f"The operation reads more than {MOST_PAGES} pages of lists: nest fewer, or ask for fewer outer items.",
+            extensions={"code": "OPERATION_TOO_LARGE"},
+        )
     reads = info.context.loaders.reads
     page = await reads.page(entity, where, Window.of(first, after, last, before))
     cursors = [cursor_of(each) for each in page.items]

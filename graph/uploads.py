@@ -39,7 +39,9 @@ class UploadPart:
     number: int = said("Counts from 1.")
     offset: Long = said("Where it begins in the file, in bytes.")
     size: Long = said("Exactly so many bytes.")
-    url: str = said("Where to PUT these bytes, until the upload expires.")
+    url: str | None = said(
+        "Where to PUT these bytes, until the upload expires; null for whoever may not upload to the project."
+    )
     received: bool = said("Whether it has arrived whole; send only those that have not to resume.")
 
 
@@ -62,13 +64,15 @@ class UploadFace(Node):
         pending = await _pending(self, info)
         if pending is None:
             return []
+        me = info.context.me
+        may = Scope.UPLOADS_WRITE in me.scopes and me.may(Right.EDIT, await info.context.role_in(self.project_id))
         received = await storage.received_parts(pending)
         return [
             UploadPart(
                 number=part.number,
                 offset=Long(part.offset),
                 size=Long(part.size),
-                url=storage.part_url(pending, part.number, part.size, self.expires_at),
+                url=storage.part_url(pending, part.number, part.size, self.expires_at) if may else None,
                 received=received.get(part.number) == part.size,
             )
             for part in self.parts
@@ -186,7 +190,7 @@ class UploadMutations:
         context, resources = info.context, info.context.resources
         async with resources.work() as work:
             upload = await work.upload(context.me, input.id, Right.EDIT)
-            if upload.asset_id and (asset := await work.locked(Asset, upload.asset_id)):
+            if upload.asset_id and (asset := await work.session.get(Asset, upload.asset_id)):
                 return asset
             upload.still_open(await work.now())
             stored = await work.session.get_one(StoredObject, upload.object_id)
@@ -246,13 +250,15 @@ async def _adopt(info: Info, completed: Upload, file: StoredFile) -> Asset:
     """Make an asset of a stored file and order its examination, unless somebody else just has."""
     async with info.context.resources.work() as work:
         upload = await work.upload(info.context.me, completed.id, Right.EDIT)
-        if upload.asset_id and (made := await work.locked(Asset, upload.asset_id)):
+        if upload.asset_id and (made := await work.session.get(Asset, upload.asset_id)):
             return made
         now = await work.now()
         upload.still_open(now)
         if upload.object_id != completed.object_id:  # started over meanwhile
             raise UploadIncomplete(missing_parts=[part.number for part in upload.parts])
-        stored = await work.session.get_one(StoredObject, upload.object_id)
+        stored = await work.locked(StoredObject, upload.object_id)
+        if stored is None or stored.doomed_at is not None:  # given up by the sweeper a moment ago
+            raise UploadClosed(state=UploadState.EXPIRED)
         stored.keep(size=file.size, sha256=file.sha256, now=now)
         asset = Asset(
             project_id=upload.project_id,

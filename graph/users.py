@@ -65,28 +65,34 @@ class UserMutations:
         if input.id != me.user_id and not me.is_admin:
             raise NotFound(what="user", id=input.id)
         async with info.context.resources.work() as work:
+            projects, memberships = await _belongings(work, input.id)
             user = await work.user(input.id)
-            own = await _projects_of(work, user)
+            own = {each.project_id for each in memberships if each.role == Role.OWNER}
             if shared := await _shared(work, own):
                 raise OwnsSharedProjects(project_ids=shared)
-            for project in own:
-                await work.delete_project(project)
+            for project in projects:
+                if project.id in own:
+                    await work.delete_project(project)
             # One by one, so that the projects they leave are told.
-            for membership in await work.session.scalars(select(Membership).where(Membership.user_id == user.id)):
-                await work.delete(membership)
+            for membership in memberships:
+                if membership.project_id not in own:
+                    await work.delete(membership)
             await work.session.flush()
             await work.delete(user)
         return Deleted(id=input.id)
 
 
-async def _projects_of(work: Work, user: User) -> list[Project]:
-    query = select(Membership.project_id).where(Membership.user_id == user.id, Membership.role == Role.OWNER)
-    ids = (await work.session.scalars(query.order_by(Membership.project_id))).all()
-    found = [await work.locked(Project, each) for each in ids]
-    return [project for project in found if project]
+async def _belongings(work: Work, user_id: str) -> tuple[list[Project], list[Membership]]:
+    """The user's memberships and their projects, locked: nobody hands them a project over meanwhile."""
+    mine = select(Membership).where(Membership.user_id == user_id)
+    while True:
+        ids = sorted((await work.session.scalars(mine.with_only_columns(Membership.project_id))).all())
+        projects = [project for each in ids if (project := await work.locked(Project, each))]
+        memberships = list((await work.session.scalars(mine.with_for_update())).all())
+        if {each.project_id for each in memberships} <= {each.id for each in projects}:
+            return projects, memberships
 
 
-async def _shared(work: Work, projects: list[Project]) -> list[str]:
-    ids = [project.id for project in projects]
-    query = select(Membership.project_id).where(Membership.project_id.in_(ids), Membership.role != Role.OWNER)
+async def _shared(work: Work, project_ids: set[str]) -> list[str]:
+    query = select(Membership.project_id).where(Membership.project_id.in_(project_ids), Membership.role != Role.OWNER)
     return sorted(set((await work.session.scalars(query)).all()))

@@ -1,24 +1,56 @@
 """The engine and its sessions."""
 
 import json
+import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
-from sqlalchemy import URL, make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
-from persistence.settings import Settings
+from persistence.settings import SettingError, Settings
+
+CONNECT_SECONDS = 10.0
+OUTAGE = (DBAPIError, PoolTimeout, OSError, TimeoutError)
+"""What a query raises when the database is away or has no connection to spare; and for all else it minds, too."""
+_PASSES = ("08", "25006", "40", "53", "57")
+"""SQLSTATE (or its class) of what passes: connections, a standby being promoted, broken-up deadlocks, resources, and
+the operator's intervention, which is how a shutdown shows."""
 
 
-def async_url(database_url: str) -> URL:
-    """The same address, spoken to through asyncpg."""
-    return make_url(database_url).set(drivername="postgresql+asyncpg")
+def will_pass(error: BaseException) -> bool:
+    """Whether another try may do better than the one that raised this OUTAGE."""
+    state = getattr(getattr(error, "orig", None), "sqlstate", None)
+    return not isinstance(error, DBAPIError) or state is None or state.startswith(_PASSES)
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"))
+_NOT_FOR_US = frozenset(
+    {"channel_binding", "connect_timeout", "gssencmode", "requirepeer", "sslcompression", "sslsni"}
+    | {"keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"}
+)
+"""Parameters that only libpq knows. asyncpg would hand them to the server, which refuses what is no setting of its."""
+
+
+def database_engine(database_url: str, *, prepared: bool = True, **options: Any) -> AsyncEngine:
+    """Return an engine on the address; the first query connects. Raises SettingError.
+
+    asyncpg reads the address itself: it knows libpq's parameters (sslmode, sslrootcert, several hosts and more).
+    Without `prepared` no statement has a name, so whatever sits between may give each transaction another connection.
+    """
+    arguments = _connecting(database_url)
+    if not prepared:
+        # Without a cache asyncpg sends a nameless statement together with its execution, again each time.
+        arguments |= {
+            "statement_cache_size": 0,
+            "prepared_statement_cache_size": 0,
+            "prepared_statement_name_func": lambda: "",
+        }
+    return create_async_engine("postgresql+asyncpg://", connect_args=arguments, **options)
 
 
 @dataclass(frozen=True)
@@ -31,9 +63,10 @@ class Database:
     @classmethod
     @asynccontextmanager
     async def opened(cls, settings: Settings) -> AsyncGenerator["Database"]:
-        """Open the pool (lazily: the first query connects) and close it at the end."""
-        engine = create_async_engine(
-            async_url(settings.database_url),
+        """Open the pool (lazily: the first query connects) and close it at the end. Raises SettingError."""
+        engine = database_engine(
+            settings.database_url,
+            prepared=settings.database_prepared,
             pool_size=settings.database_pool,
             max_overflow=0,
             pool_pre_ping=True,
@@ -43,3 +76,23 @@ class Database:
             yield cls(engine, async_sessionmaker(engine, expire_on_commit=False))
         finally:
             await engine.dispose()
+
+
+def _connecting(database_url: str) -> dict[str, Any]:
+    """What asyncpg is to connect with."""
+    parts = urlsplit(database_url)
+    parameters = dict(parse_qsl(parts.query, keep_blank_values=True))
+    arguments: dict[str, Any] = {"timeout": float(parameters.get("connect_timeout") or CONNECT_SECONDS)}
+    authority = parameters.get("sslrootcert")
+    if parameters.get("sslmode") == "verify-full" and authority in {None, "system"}:
+        # As libpq does with sslrootcert=system: what the machine trusts is enough for a name that anybody can check.
+        arguments["ssl"] = ssl.create_default_context()
+        parameters.pop("sslrootcert", None)
+    elif authority is not None and not Path(authority).is_file():
+        raise SettingError(f"DATABASE_URL: there is no file {authority}; sslrootcert names the authority's certificate")
+    kept = {name: value for name, value in parameters.items() if name not in _NOT_FOR_US}
+    return {"dsn": urlunsplit(parts._replace(query=urlencode(kept))), **arguments}
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"))

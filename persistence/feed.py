@@ -15,17 +15,21 @@ from collections.abc import AsyncGenerator, Collection, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Protocol, cast
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.exceptions import RedisError
+
+from persistence.redis_pool import pool_opened
 
 logger = logging.getLogger(__name__)
 
 SILENCE_SECONDS = 3.0
 """A line that answers no ping for so long is dead, whatever the socket says: half-open links never tell."""
 PING_SECONDS = 1.0
+RING_SECONDS = 1.0
+"""How long a commit waits for a Redis that does not answer."""
 _LONGEST_PAUSE = 2.0
 
 
@@ -38,21 +42,15 @@ class Bell(Protocol):
 @asynccontextmanager
 async def redis_opened(url: str, *, connections: int) -> AsyncGenerator["Redis"]:
     """Open a client whose commands wait for a free connection and are tried again over a short outage."""
-    pool = BlockingConnectionPool.from_url(
+    async with pool_opened(
         url,
-        max_connections=connections,
-        timeout=5,
+        connections=connections,
         socket_connect_timeout=2,
         socket_timeout=5,
         health_check_interval=15,
         retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), 3),
-    )
-    client = Redis(connection_pool=pool)
-    try:
-        yield client
-    finally:
-        await client.aclose()
-        await pool.disconnect()
+    ) as pool:
+        yield Redis(connection_pool=pool)
 
 
 class Doorbells:
@@ -68,16 +66,20 @@ class Doorbells:
         self._heard = time.monotonic()
 
     async def ring(self, topics: Collection[str]) -> None:
-        """Ring each topic once. Never raises: whoever missed it is found by the sweeps and resyncs."""
+        """Ring each topic once. Never raises, and soon gives up: those who listen look by themselves now and then."""
         if not topics:
             return
         try:
-            async with self._redis.pipeline(transaction=False) as pipe:
+            async with asyncio.timeout(RING_SECONDS), self._redis.pipeline(transaction=False) as pipe:
                 for topic in topics:
                     pipe.publish(self._prefix + topic, b"1")
                 await pipe.execute()
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, TimeoutError) as error:
             logger.warning("%d doorbells did not ring: %s", len(topics), error)
+
+    async def ping(self) -> None:
+        """Ask Redis for an answer. Raises RedisError."""
+        await self._redis.ping()
 
     @contextmanager
     def hung(self, topic: str, bell: Bell) -> Generator[None]:
@@ -115,7 +117,7 @@ class Doorbells:
                         group.create_task(self._read(line))
                         group.create_task(self._follow(line))
                         group.create_task(self._watch(line))
-            except* (RedisError, OSError, TimeoutError) as group:
+            except* Exception as group:  # noqa: BLE001 - whatever it is, the line is down and must come up again
                 logger.warning("the doorbell line is down, again in %.1f s: %s", pause, group.exceptions[0])
             # While the line is down nobody hears of anything: let them look by themselves now and then.
             self._sound(list(self._bells))
@@ -161,9 +163,6 @@ class Doorbells:
 @asynccontextmanager
 async def redis_line(url: str) -> AsyncGenerator[PubSub]:
     """A fresh connection in subscribed state that never reconnects by itself: the loop above must hear of a cut."""
-    client = Redis.from_url(url, socket_connect_timeout=2, socket_timeout=None, retry=Retry(NoBackoff(), 0))
-    try:
-        async with client.pubsub() as line:
-            yield line
-    finally:
-        await client.aclose()
+    options = {"socket_connect_timeout": 2, "socket_timeout": None, "retry": Retry(NoBackoff(), 0)}
+    async with pool_opened(url, connections=1, **options) as pool, Redis(connection_pool=pool).pubsub() as line:
+        yield line

@@ -8,25 +8,34 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
 from taskiq import BrokerMessage
 from taskiq.api import run_receiver_task
 from taskiq_redis import ListQueueBroker
 
 from domain.kinds import Pool
+from persistence.feed import RING_SECONDS
 
 logger = logging.getLogger(__name__)
 
 MOST_WAKES = 64
 """Wake-ups are all alike: a list longer than any number of idle slots says nothing more."""
+_LISTEN_SECONDS = 2
+"""How long one question for a message waits: well below the time in which Redis must answer."""
 _TASK = "wake"
 
 
 class _Wakes(ListQueueBroker):
     """The list broker, with a bounded list and a listener that survives Redis."""
+
+    def __init__(self, pool: BlockingConnectionPool, queue_name: str) -> None:
+        super().__init__("redis://", queue_name=queue_name)
+        # In place of the pool it has made itself, unconnected: that one cannot ask a Sentinel where Redis is.
+        self.connection_pool = pool
+        self.closing = asyncio.Event()
 
     async def kick(self, message: BrokerMessage) -> None:
         async with Redis(connection_pool=self.connection_pool) as redis, redis.pipeline(transaction=False) as pipe:
@@ -36,10 +45,11 @@ class _Wakes(ListQueueBroker):
 
     async def listen(self) -> AsyncGenerator[bytes, None]:
         pause = 0.05
-        while True:
+        # Ended by a word, not only by a cancel: the receiver cancels its listener once, and a cancel can get lost.
+        while not self.closing.is_set():
             try:
                 async with Redis(connection_pool=self.connection_pool) as redis:
-                    popped: Any = await redis.brpop([self.queue_name], timeout=5)
+                    popped: Any = await redis.brpop([self.queue_name], timeout=_LISTEN_SECONDS)
                 pause = 0.05
                 if popped:
                     yield popped[1]
@@ -52,19 +62,10 @@ class _Wakes(ListQueueBroker):
 class Queue:
     """One list of wake-ups for each pool."""
 
-    def __init__(self, url: str, *, namespace: str) -> None:
-        """Make the brokers; the first message connects."""
-        self._brokers = {
-            pool: _Wakes(
-                url,
-                queue_name=f"{namespace}:wake:{pool}",
-                max_connection_pool_size=16,
-                timeout=5,
-                socket_connect_timeout=2,
-                socket_timeout=10,
-            )
-            for pool in Pool
-        }
+    def __init__(self, redis: "Redis", *, namespace: str) -> None:
+        """Share the client's connections; whoever listens holds one for each pool of jobs."""
+        connections = cast("BlockingConnectionPool", redis.connection_pool)
+        self._brokers = {pool: _Wakes(connections, f"{namespace}:wake:{pool}") for pool in Pool}
 
     async def wake(self, pools: Collection[Pool]) -> None:
         """Wake an idle slot of each pool. Never raises: the workers look for themselves every second."""
@@ -72,8 +73,9 @@ class Queue:
             broker = self._brokers[pool]
             message = broker.formatter.dumps(_message(broker.id_generator()))
             try:
-                await broker.kick(message)
-            except (RedisError, OSError) as error:
+                async with asyncio.timeout(RING_SECONDS):
+                    await broker.kick(message)
+            except (RedisError, OSError, TimeoutError) as error:
                 logger.warning("no wake-up for the %s pool: %s", pool, error)
 
     async def receive(self, pool: Pool, slots: int, work: Callable[[], Awaitable[None]]) -> None:
@@ -82,6 +84,11 @@ class Queue:
         broker.register_task(work, task_name=_TASK)
         broker.is_worker_process = True
         await run_receiver_task(broker, max_async_tasks=slots, max_prefetch=0, validate_params=False)
+
+    def stop(self) -> None:
+        """Receive nothing more: `receive` returns within a few seconds, by a cancel at once."""
+        for broker in self._brokers.values():
+            broker.closing.set()
 
     async def close(self) -> None:
         """Let go of every connection."""

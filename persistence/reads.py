@@ -2,12 +2,13 @@
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, tuple_, union_all
+from sqlalchemy import ARRAY, ColumnElement, Select, String, and_, any_, func, literal, or_, select, tuple_, union_all
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from domain.asset import Asset
 from domain.entity import Entity
@@ -61,10 +62,10 @@ def _decoded(path: str, cursor: str | None) -> tuple[datetime, str] | None:
         return None
     try:
         moment, _, entity_id = base64.urlsafe_b64decode(cursor).decode().partition(" ")
-        at = datetime.fromisoformat(moment)
-        if at.tzinfo is None or not entity_id or "\0" in entity_id:
+        at = datetime.fromisoformat(moment).astimezone(UTC)
+        if not entity_id or "\0" in entity_id:
             raise ValueError  # noqa: TRY301 - one message for all that can be wrong with it
-    except (ValueError, binascii.Error):
+    except (ValueError, OverflowError, binascii.Error):
         raise InvalidInput(path=path, problem="it is not a cursor of this list") from None
     return at, entity_id
 
@@ -78,10 +79,10 @@ class Page(Generic[E]):
     has_previous: bool
 
 
-def claimable(pool: Pool) -> Select[Job]:
-    """The jobs of a pool that may be claimed now, in the order in which they are."""
+def claimable(pool: Pool, kinds: Collection[JobKind]) -> Select[Job]:
+    """The jobs of a pool, of these kinds, that may be claimed now, in the order in which they are."""
     due = or_(Job.not_before.is_(None), Job.not_before <= func.clock_timestamp())
-    query = select(Job).where(Job.pool == pool, Job.state == JobState.QUEUED, due)
+    query = select(Job).where(Job.pool == pool, Job.state == JobState.QUEUED, Job.kind.in_(kinds), due)
     return query.order_by(Job.priority.desc(), Job.queued_at)
 
 
@@ -95,7 +96,9 @@ class Reads:
     async def by_ids(self, entity: type[E], ids: Sequence[str]) -> list[E | None]:
         """The entities with these ids, in this order."""
         async with self._sessions() as session:
-            found = await session.scalars(select(entity).where(entity.id.in_(set(ids))))
+            # One parameter, however many ids: PostgreSQL takes 32,767 at most.
+            among = any_(literal(sorted(set(ids)), ARRAY(String)))
+            found = await session.scalars(select(entity).where(entity.id == among))
             there = {each.id: each for each in found}
         return [there.get(each) for each in ids]
 
@@ -133,8 +136,8 @@ class Reads:
         more, items = len(found) > window.count, found[: window.count]
         if window.backwards:
             items.reverse()
-            return Page(items=items, has_next=window.cursor is not None, has_previous=more)
-        return Page(items=items, has_next=more, has_previous=window.cursor is not None)
+            return Page(items=items, has_next=window.cursor is not None, has_previous=more or window.other is not None)
+        return Page(items=items, has_next=more or window.other is not None, has_previous=window.cursor is not None)
 
     async def count(self, entity: type[E], where: ColumnElement[bool]) -> int:
         """How many there are in all."""
@@ -147,7 +150,8 @@ class Reads:
 
     async def asset_jobs(self, asset_ids: Sequence[str]) -> list[Job | None]:
         """The newest job that made or examined each of these assets."""
-        query = select(Job).where(Job.asset_id.in_(set(asset_ids))).order_by(Job.created_at)
+        query = select(Job).where(Job.asset_id.in_(set(asset_ids))).ext(distinct_on(Job.asset_id))
+        query = query.order_by(Job.asset_id, Job.created_at.desc())
         async with self._sessions() as session:
             newest = {job.asset_id: job for job in await session.scalars(query)}
         return [newest.get(each) for each in asset_ids]
@@ -161,10 +165,10 @@ class Reads:
             there = {job.project_id: job for job in await session.scalars(query)}
         return [there.get(each) for each in project_ids]
 
-    async def has_claimable(self, pool: Pool) -> bool:
+    async def has_claimable(self, pool: Pool, kinds: Collection[JobKind]) -> bool:
         """Whether a job of the pool waits to be claimed."""
         async with self._sessions() as session:
-            return await session.scalar(select(claimable(pool).exists())) is True
+            return await session.scalar(select(claimable(pool, kinds).exists())) is True
 
     async def events(self, project_id: str, after: int, limit: int) -> list[ProjectEvent]:
         """The project's log behind this entry, in order."""

@@ -42,13 +42,28 @@ async def opened(settings: Settings) -> AsyncGenerator[Resources]:
     """Open everything, lazily where it can be; close it in reverse."""
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(Database.opened(settings))
-        redis = await stack.enter_async_context(redis_opened(settings.redis_url, connections=16))
-        queue = Queue(settings.redis_url, namespace=settings.redis_namespace)
+        redis = await stack.enter_async_context(redis_opened(settings.redis_url, connections=settings.redis_pool))
+        queue = Queue(redis, namespace=settings.redis_namespace)
         stack.push_async_callback(queue.close)
         yield Resources(
             settings=settings,
             database=database,
             doorbells=Doorbells(redis, url=settings.redis_url, namespace=settings.redis_namespace),
             queue=queue,
-            storage=LocalStorage(settings),
+            storage=await stack.enter_async_context(storage_opened(settings)),
         )
+
+
+@asynccontextmanager
+async def storage_opened(settings: Settings) -> AsyncGenerator[Storage]:
+    """Open what the settings say keeps the media. Raises SettingError where they do not describe it."""
+    if settings.storage == "disk":
+        yield LocalStorage(settings)
+        return
+    from persistence.storage.s3 import S3Storage  # boto3 takes half a second to import
+
+    storage = await S3Storage.opened(settings)
+    try:
+        yield storage
+    finally:
+        await storage.close()

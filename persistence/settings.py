@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 
 class SettingError(Exception):
@@ -18,6 +18,30 @@ def _url(*schemes: str) -> Any:
         parts = urlsplit(raw)
         if parts.scheme not in schemes or not (parts.netloc or parts.path):
             raise SettingError(f"{name} must be a URL that starts with {' or '.join(s + '://' for s in schemes)}")
+        return raw
+
+    return read
+
+
+def _server(*schemes: str, parameters: Collection[str] = ()) -> Any:
+    """Read a URL that may name several hosts, with nothing in it that its user did not mean to be there."""
+
+    def read(name: str, raw: str) -> str:
+        try:
+            _url(*schemes)(name, raw)
+            parts = urlsplit(raw)
+            hosts = parts.netloc.rpartition("@")[2].split(",")
+            clear = not parts.fragment and "@" not in parts.path + parts.query and all(map(_HOST.fullmatch, hosts))
+        except ValueError:
+            clear = False
+        if not clear:
+            # A password with a slash, say, ends the host there. Nothing of it is repeated: part of it may be secret.
+            raise SettingError(
+                f"{name} must have special characters of its user and password percent-encoded, such as %40 for @"
+            )
+        parts = urlsplit(raw)
+        if unknown := parameters and parse_qs(parts.query, keep_blank_values=True).keys() - set(parameters):
+            raise SettingError(f"{name} must not have the parameter {min(unknown)}: nobody here knows it")
         return raw
 
     return read
@@ -87,20 +111,33 @@ def _secret(name: str, raw: str) -> str:
     return raw
 
 
-def _setting(read: Any, default: Any = MISSING) -> Any:
-    metadata = {"read": read}
+def _setting(read: Any, default: Any = MISSING, *, by_file: bool = False) -> Any:
+    metadata = {"read": read, "by_file": by_file}
     return field(metadata=metadata) if default is MISSING else field(metadata=metadata, default=default)
+
+
+_HOST = re.compile(r"|\[[0-9a-fA-F:.%]+\](:\d+)?|[\w.-]*(:\d+)?", re.ASCII)
+_REDIS_PARAMETERS = frozenset(
+    {"db", "protocol", "client_name", "socket_keepalive", "sentinel_username", "sentinel_password"}
+    | {"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"}
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Each field is the environment variable of the same name in capitals."""
+    """Each field is the environment variable of the same name in capitals.
 
-    database_url: str = _setting(_url("postgresql", "postgres"))
-    """PostgreSQL, e.g. postgresql://user:password@host:5432/reelgraph."""
-    redis_url: str = _setting(_url("redis", "rediss", "unix"))
-    """Redis, e.g. redis://host:6379/0."""
-    secret_key: str = _setting(_secret)
+    Those that hold secrets may be given by file instead: SECRET_KEY_FILE names a file whose content is the SECRET_KEY.
+    """
+
+    database_url: str = _setting(_server("postgresql", "postgres"), by_file=True)
+    """PostgreSQL, e.g. postgresql://user:password@host:5432/reelgraph, with libpq's parameters such as sslmode."""
+    redis_url: str = _setting(
+        _server("redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", parameters=_REDIS_PARAMETERS),
+        by_file=True,
+    )
+    """Redis, e.g. redis://host:6379/0; `persistence.redis_pool` tells the forms."""
+    secret_key: str = _setting(_secret, by_file=True)
     """Signs media URLs and encrypts what must not lie open in the database. The same for every process."""
     public_url: str = _setting(_url("http", "https"), "http://127.0.0.1:8000")
     """Where clients reach the API: the OAuth issuer and the base of every signed URL. No slash at the end."""
@@ -120,9 +157,9 @@ class Settings:
     """Where clients reach the store, if that is elsewhere."""
     s3_path_style: bool | None = _setting(_flag, None)
     """Whether the bucket stands in the path instead of the host name; if not said: yes with S3_ENDPOINT_URL."""
-    s3_access_key_id: str | None = _setting(_text, None)
+    s3_access_key_id: str | None = _setting(_text, None, by_file=True)
     """If not said: credentials as the AWS tools find them (AWS_… variables, profile, role of the machine)."""
-    s3_secret_access_key: str | None = _setting(_text, None)
+    s3_secret_access_key: str | None = _setting(_text, None, by_file=True)
     scratch_path: Path = _setting(_folder, Path(".reelgraph/scratch"))
     """Where workers keep part files and cached originals; may be emptied while no worker runs."""
     allowed_origins: tuple[str, ...] = _setting(_words, ())
@@ -151,6 +188,10 @@ class Settings:
     """How long a worker that is told to stop lets its jobs go on before it hands them back."""
     database_pool: int = _setting(_number(1, 1000), 10)
     """Connections to PostgreSQL that one process may hold."""
+    database_prepared: bool = _setting(_flag, True)
+    """Whether statements are prepared once for each connection; not behind a pooler that shares connections."""
+    redis_pool: int = _setting(_number(4, 1000), 16)
+    """Connections to Redis that one process may hold, besides the one it listens on."""
     log_level: str = _setting(_level, "INFO")
 
     @classmethod
@@ -162,13 +203,16 @@ class Settings:
         values: dict[str, Any] = {}
         for each in fields(cls):
             name = each.name.upper()
-            raw = environment.get(name, "").strip()
+            raw = _given(environment, name, by_file=each.metadata["by_file"])
             if raw:
                 values[each.name] = each.metadata["read"](name, raw)
             elif each.name in needless:
                 values[each.name] = ""
             elif each.default is MISSING:
                 raise SettingError(f"{name} is not set; {_REMEDIES[each.name]}")
+            elif isinstance(each.default, Path):
+                # Children run in folders of their own: a relative path would mean another place to them.
+                values[each.name] = each.default.absolute()
         values["public_url"] = values.get("public_url", cls.public_url).rstrip("/")
         settings = cls(**values)
         if settings.storage == "s3":
@@ -183,6 +227,25 @@ class Settings:
             raise SettingError("S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY go together; set both or neither")
         if self.upload_part_bytes < _LEAST_S3_PART:
             raise SettingError(f"UPLOAD_PART_BYTES must be at least {_LEAST_S3_PART} with S3: no store takes less")
+
+
+def _given(environment: Mapping[str, str], name: str, *, by_file: bool) -> str:
+    """What the environment says, itself or by file, without the white space around it; empty if it says nothing."""
+    raw = environment.get(name, "").strip()
+    file = environment.get(f"{name}_FILE", "").strip() if by_file else ""
+    if not file:
+        return raw
+    if raw:
+        raise SettingError(f"{name} and {name}_FILE are both set; take one away")
+    try:
+        raw = Path(file).expanduser().read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingError(f"{name}_FILE: {file} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingError(f"{name}_FILE: {file} is not text") from None
+    if not raw:
+        raise SettingError(f"{name}_FILE: {file} is empty")
+    return raw
 
 
 _LEAST_S3_PART = 5 * 2**20

@@ -1,12 +1,12 @@
 """One transaction of decisions: loads that lock or refuse, and after the commit the bells and wake-ups by themselves.
 
 What to ring, whom to wake and what to tell the project's log are derived from the flush, so that nobody can forget
-them. Locks are taken from the outside in (project, then what lies in it) and the log's counter last of all; that order
-is what keeps two transactions from waiting for each other.
+them. Locks are taken in one order, which is what keeps two transactions from waiting for each other: project, job,
+upload, asset, membership, user, stored object, and the log's counter last of all. Skip what you do not need.
 """
 
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Collection, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, TypeVar
@@ -111,9 +111,9 @@ class Work:
         viewer.needs(right, role)
         return found
 
-    async def claimable(self, pool: Pool) -> Job | None:
+    async def claimable(self, pool: Pool, kinds: Collection[JobKind]) -> Job | None:
         """The pool's next job, locked; those that others are claiming are passed over."""
-        query = claimable(pool).limit(1).with_for_update(skip_locked=True, key_share=True)
+        query = claimable(pool, kinds).limit(1).with_for_update(skip_locked=True, key_share=True)
         return await self.session.scalar(query)
 
     # Facts for decisions
@@ -133,8 +133,13 @@ class Work:
         query = select(Job.id).where(Job.project_id == project_id, Job.kind == JobKind.RENDER, Job.state.not_in(ENDED))
         return await self.session.scalar(query)
 
+    async def uploads_of(self, asset_id: str) -> list[Upload]:
+        """The uploads that became the asset, locked."""
+        query = select(Upload).where(Upload.asset_id == asset_id).with_for_update(key_share=True)
+        return list((await self.session.scalars(query)).all())
+
     async def job_that_needs(self, asset: Asset) -> str | None:
-        """The id of a job that has not ended and would miss the asset."""
+        """The id of a job that has not ended and would miss the asset; all such jobs of its project are locked."""
         for job in await self.active_jobs(asset.project_id):
             if job.asset_id == asset.id:
                 return job.id
@@ -185,7 +190,7 @@ class Work:
             job.cancel(now)
             self.rings.add(job.id)
         # Whoever writes to the log holds one of these rows, so nobody is in the middle of that when the log goes.
-        inside: tuple[InstrumentedAttribute[str], ...] = (Asset.project_id, Upload.project_id, Membership.project_id)
+        inside: tuple[InstrumentedAttribute[str], ...] = (Upload.project_id, Asset.project_id, Membership.project_id)
         for column in inside:
             await self.session.execute(select(column).where(column == project.id).with_for_update())
         self.rings |= {project.id, log_topic(project.id)}

@@ -12,6 +12,7 @@ import typer
 from domain.refusals import Refusal
 from persistence.settings import SettingError, Settings
 from reelgraph.home import Home, StartError
+from reelgraph.storage import storage
 
 _SCHEMA = Path("schema.graphql")
 _FIRST_ADMIN = "admin@localhost"
@@ -28,6 +29,7 @@ admin = typer.Typer(help="Administrators.", no_args_is_help=True)
 app.add_typer(admin, name="admin")
 client = typer.Typer(help="OAuth clients: the programs that sign users in or act for them.", no_args_is_help=True)
 app.add_typer(client, name="client")
+app.add_typer(storage, name="storage")
 
 Port = Annotated[int | None, typer.Option(min=0, max=65535, show_default=False, help="0 takes any free one.")]
 
@@ -116,6 +118,17 @@ def migrate() -> None:
     from persistence.migrate import upgrade
 
     upgrade(settings.database_url)
+
+
+@app.command()
+def doctor() -> None:
+    """Look at everything that the settings name, and say of each thing whether it is fit, and what to do."""
+    import uvloop
+    from rich.console import Console
+
+    from reelgraph.doctor import examine
+
+    sys.exit(0 if uvloop.run(examine(os.environ, Console())) else 1)
 
 
 @app.command()

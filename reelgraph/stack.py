@@ -97,7 +97,7 @@ def stack(
             argv=command("api", "--host", "127.0.0.1", "--port", str(port)),
             log=home.log("api"),
             environment=environment,
-            answers=lambda _: _is_healthy(port),
+            answers=lambda _: _is_ready(port),
         )
         workers_ = [
             Process(
@@ -198,10 +198,10 @@ def _migrate(home: Home, environment: Mapping[str, str]) -> None:
         migration.stop()
 
 
-def _is_healthy(port: int) -> bool:
+def _is_ready(port: int) -> bool:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
     try:
-        connection.request("GET", "/healthz")
+        connection.request("GET", "/readyz")
         return connection.getresponse().status == http.client.OK
     except (OSError, http.client.HTTPException):
         return False

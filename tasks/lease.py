@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import func, update
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from domain.entity import Entity
 from domain.job import Failure, Job, JobState, Progress
-from domain.kinds import Spec
 from domain.stored import StoredObject
+from persistence.database import OUTAGE
 from persistence.resources import Resources
 from persistence.settings import Settings
 from persistence.work import Work, stop_topic
@@ -76,7 +75,7 @@ def attempt_name(job_id: str, attempt: int) -> str:
 class Lease:
     """One attempt at one job, held by one worker."""
 
-    def __init__(self, *, job: Job, spec: Spec, token: str, resources: Resources) -> None:
+    def __init__(self, *, job: Job, asked: dict[str, Any], token: str, resources: Resources) -> None:
         """Begin as the claim left it."""
         self.job_id = job.id
         self.project_id = job.project_id
@@ -85,11 +84,13 @@ class Lease:
         self.attempt = job.attempt
         self.kind = job.kind
         self.token = token
-        self.spec = spec
+        self.asked = asked
+        """The spec as it is kept."""
         self.folder = attempts_folder(resources.settings) / attempt_name(job.id, job.attempt)
         self.resources = resources
         self._progress = Progress(stage="starting")
         self._told: Progress | None = None
+        self._untold = False
         self._announced: list[str] = []
 
     def report(self, progress: Progress) -> None:
@@ -140,7 +141,7 @@ class Lease:
             try:
                 async with asyncio.timeout(lease):
                     cancel = await self._beat_once()
-            except (DBAPIError, OSError, TimeoutError) as error:
+            except OUTAGE as error:
                 logger.warning("job %s: a heartbeat failed: %s", self.job_id, error)
                 if time.monotonic() > held_until:
                     return Verdict.LOST
@@ -150,17 +151,22 @@ class Lease:
             if cancel:
                 return Verdict.CANCEL
             held_until = started + lease
+            await self._ring()
 
     async def _beat_once(self) -> bool | None:
         """Whether a cancel was asked for; None when the lease is no longer ours."""
         progress = self._progress
-        changed = progress != self._told
+        self._untold = self._untold or progress != self._told
         async with self.resources.database.sessions() as session, session.begin():
             cancel = await _beat(session, self.job_id, self.token, progress, self.resources.settings.lease_seconds)
-        if changed and cancel is not None:
-            self._told = progress
-            await self.resources.doorbells.ring([self.job_id])
+        self._told = progress
         return cancel
+
+    async def _ring(self) -> None:
+        """Tell those who watch, if there is something new. The lease does not depend on it."""
+        if self._untold:
+            self._untold = False
+            await self.resources.doorbells.ring([self.job_id])
 
 
 async def _beat(session: AsyncSession, job_id: str, token: str, progress: Progress, lease: float) -> bool | None:

@@ -15,8 +15,9 @@ from persistence.storage import StorageFullError, StoredFile
 from persistence.work import Work
 from tasks.ffmpeg import FONT, FfmpegFailed, FfmpegProgress, find_ffmpeg, run_ffmpeg
 from tasks.lease import Done, JobFailed, Lease
-from tasks.probe import measure, probe
+from tasks.probe import MediaRejected, measure, probe
 from tasks.process import Limits
+from tasks.sources import fetched
 
 CONTENT_TYPE = "video/mp4"
 ANNOUNCED_FOR = timedelta(hours=6)
@@ -30,10 +31,7 @@ async def render(lease: Lease, spec: RenderSpec) -> Done:
     plan = compile_plan(timeline, output, sources, font=FONT, max_pixels=lease.resources.settings.max_pixels)
     video = await _encoded(lease, plan)
     lease.report(Progress(stage="verifying", fraction=0.95, frames=plan.frames, total_frames=plan.frames))
-    pixels = plan.width * plan.height
-    if wrong := mismatches(plan, await measure(video, max_pixels=pixels)):
-        raise JobFailed("NOT_AS_PLANNED", " ".join(wrong))
-    facts = await probe(video, claimed_content_type=CONTENT_TYPE, filename=spec.name, max_pixels=pixels)
+    facts = await _verified(plan, video, spec.name)
     lease.report(Progress(stage="publishing", fraction=0.98, frames=plan.frames, total_frames=plan.frames))
     return await _published(lease, spec, video, facts)
 
@@ -45,12 +43,10 @@ async def _fetched(lease: Lease, timeline: Timeline) -> dict[str, Source]:
     sources: dict[str, Source] = {}
     for number, asset_id in enumerate(sorted(timeline.asset_ids)):
         lease.report(Progress(stage="fetching", fraction=0.05 * number / len(timeline.asset_ids)))
-        asset = await lease.row(Asset, asset_id)
+        path = folder / asset_id
+        asset = await fetched(lease, asset_id, path)
         if asset.facts is None:
             raise JobFailed("ASSET_NOT_READY", f"{asset.name} cannot be used.", hopeless=True)
-        stored = await lease.row(StoredObject, asset.object_id)
-        path = folder / asset_id
-        await lease.resources.storage.fetch(stored.key, path)
         sources[asset_id] = Source(path=path, facts=asset.facts)
     return sources
 
@@ -88,6 +84,19 @@ async def _encoded(lease: Lease, plan: Plan) -> Path:
     except FfmpegFailed as failed:
         raise JobFailed("FFMPEG_FAILED", "\n".join([str(failed), *failed.tail[-10:]])) from failed
     return folder / plan.result
+
+
+async def _verified(plan: Plan, video: Path, name: str) -> MediaFacts:
+    """What was made, if it is what was planned."""
+    pixels = plan.width * plan.height
+    try:
+        wrong = mismatches(plan, await measure(video, max_pixels=pixels))
+        facts = await probe(video, claimed_content_type=CONTENT_TYPE, filename=name, max_pixels=pixels)
+    except MediaRejected as rejected:
+        raise JobFailed("NOT_AS_PLANNED", str(rejected)) from rejected
+    if wrong:
+        raise JobFailed("NOT_AS_PLANNED", " ".join(wrong))
+    return facts
 
 
 async def _published(lease: Lease, spec: RenderSpec, video: Path, facts: MediaFacts) -> Done:

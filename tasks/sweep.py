@@ -8,14 +8,14 @@ import logging
 import shutil
 from datetime import timedelta
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, update
 
 from domain.job import Job, JobState
 from domain.stored import StoredObject
 from domain.upload import Upload, UploadState
 from persistence.accounts import forget_what_is_over
 from persistence.resources import Resources
-from persistence.storage import PendingUpload
+from persistence.storage import PendingUpload, Storage
 from tasks.lease import attempt_name, attempts_folder
 
 logger = logging.getLogger(__name__)
@@ -64,17 +64,30 @@ async def abandoned_objects(resources: Resources) -> int:
 
 
 async def doomed_objects(resources: Resources) -> int:
-    """Remove doomed objects from storage, then from the ledger: in this order, so that a crash forgets none."""
-    query = select(StoredObject).where(StoredObject.doomed_at.is_not(None)).limit(BATCH)
-    async with resources.work() as work:
-        doomed = (await work.session.scalars(query.with_for_update(skip_locked=True))).all()
-        for each in doomed:
-            if each.upload_handle:
-                await resources.storage.discard_upload(PendingUpload(key=each.key, handle=each.upload_handle))
-            await resources.storage.delete(each.key)
-        if doomed:
-            await work.session.execute(delete(StoredObject).where(StoredObject.id.in_([each.id for each in doomed])))
-    return len(doomed)
+    """Remove doomed objects from storage, then from the ledger: in this order, so that a crash forgets none.
+
+    One that will not go is put at the end of the line; every worker may be at it, since removing twice is harmless.
+    """
+    query = select(StoredObject).where(StoredObject.doomed_at.is_not(None)).order_by(StoredObject.doomed_at)
+    async with resources.database.sessions() as session:
+        doomed = (await session.scalars(query.limit(BATCH))).all()
+    gone = [each.id for each in doomed if await _removed(resources.storage, each)]
+    async with resources.database.sessions() as session, session.begin():
+        await session.execute(delete(StoredObject).where(StoredObject.id.in_(gone)))
+        left = update(StoredObject).where(StoredObject.id.in_({each.id for each in doomed} - set(gone)))
+        await session.execute(left.values(doomed_at=func.clock_timestamp()))
+    return len(gone)
+
+
+async def _removed(storage: Storage, doomed: StoredObject) -> bool:
+    try:
+        if doomed.upload_handle:
+            await storage.discard_upload(PendingUpload(key=doomed.key, handle=doomed.upload_handle))
+        await storage.delete(doomed.key)
+    except Exception as error:  # noqa: BLE001 - one that stays must not keep the others
+        logger.warning("%s could not be removed yet: %s", doomed.key, error)
+        return False
+    return True
 
 
 async def forgotten_folders(resources: Resources) -> int:
@@ -101,9 +114,16 @@ async def ended_sign_ins(resources: Resources) -> None:
 
 
 async def sweep_storage(resources: Resources) -> None:
-    """All that concerns uploads and objects, until nothing is left to do."""
-    for heal in (expired_uploads, abandoned_objects, doomed_objects):
-        while await heal(resources) == BATCH:
-            pass
-    await forgotten_folders(resources)
+    """All that concerns uploads and objects, until nothing is left to do; what fails does not stop the others."""
+    for heal in (expired_uploads, abandoned_objects, doomed_objects, forgotten_folders):
+        try:
+            while await heal(resources) == BATCH:
+                pass
+        except Exception as error:  # noqa: BLE001 - it is told, and the next sweep comes
+            logger.warning("%s: %s", heal.__name__, error)
+
+
+async def tidy(resources: Resources) -> None:
+    """What needs doing seldom: it looks at everything."""
+    await ended_sign_ins(resources)
     await resources.storage.sweep(older_than=_ABANDONED_AFTER)

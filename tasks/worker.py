@@ -10,11 +10,10 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, ProgrammingError
-
 from domain.entity import new_id
-from domain.job import Failure, Job, LeaseLost, spec_of
-from domain.kinds import Pool
+from domain.job import Failure, Job, LeaseLost
+from domain.kinds import SPECS, Pool
+from persistence.database import OUTAGE, will_pass
 from persistence.resources import Resources, opened
 from persistence.settings import SettingError, Settings
 from persistence.work import Work
@@ -28,7 +27,11 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 1.0
 """How often a worker looks for expired leases and for work that no wake-up told it of."""
 SWEEP_SECONDS = 5.0
-FORGET_SECONDS = 3600.0
+TIDY_SECONDS = 3600.0
+STOP_SECONDS = 5.0
+
+
+UNEXPECTED = Failure(code="INTERNAL", message="Something went wrong on our side; the worker's log says what.")
 
 
 async def run(settings: Settings) -> None:
@@ -68,15 +71,16 @@ class Worker:
         loops: list[Coroutine[Any, Any, None]] = [
             _every(LOOK_SECONDS, self._look),
             _every(SWEEP_SECONDS, self._sweep),
-            _every(FORGET_SECONDS, self._forget),
+            _every(TIDY_SECONDS, self._tidy, first=SWEEP_SECONDS),
             *(self._resources.queue.receive(pool, n, self._woken(pool)) for pool, n in self._slots.items()),
         ]
         async with self._resources.doorbells.listening():
             tasks = [asyncio.create_task(each) for each in loops]
             await self.draining.wait()
+            self._resources.queue.stop()
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.wait(tasks, timeout=STOP_SECONDS)
             if self._running:
                 logger.info("worker %s: draining %d jobs", self.name, len(self._running))
                 await asyncio.wait(self._running)
@@ -102,7 +106,7 @@ class Worker:
             while not self.draining.is_set():
                 try:
                     lease = await self._claim(pool)
-                except (DBAPIError, OSError) as error:
+                except Exception as error:  # noqa: BLE001 - whatever it is, the next look tries again
                     logger.warning("no claim in the %s pool: %s", pool, error)
                     return
                 if lease is None:
@@ -111,27 +115,27 @@ class Worker:
 
     async def _claim(self, pool: Pool) -> Lease | None:
         async with self._resources.work() as work:
-            job = await work.claimable(pool)
+            job = await work.claimable(pool, FUNCTIONS)
             if job is None:
                 return None
             job.claim(self.name, await work.now(), self._lease)
             token = job.token
             assert token is not None  # noqa: S101 - claim() just made it
-            spec = spec_of(job, await work.payload(job.id))
-        return Lease(job=job, spec=spec, token=token, resources=self._resources)
+            asked = (await work.payload(job.id)).spec
+        return Lease(job=job, asked=asked, token=token, resources=self._resources)
 
     async def _look(self) -> None:
         """Find what no message told of: jobs of silent workers, and claimable ones while a slot is idle."""
         await sweep.expired_leases(self._resources)
         for pool, idle in self._idle.items():
-            if not idle.locked() and await self._resources.reads().has_claimable(pool):
+            if not idle.locked() and await self._resources.reads().has_claimable(pool, FUNCTIONS):
                 self._occupy(pool)
 
     async def _sweep(self) -> None:
         await sweep.sweep_storage(self._resources)
 
-    async def _forget(self) -> None:
-        await sweep.ended_sign_ins(self._resources)
+    async def _tidy(self) -> None:
+        await sweep.tidy(self._resources)
 
     # Working
 
@@ -158,7 +162,7 @@ class Worker:
     async def _clear(self, lease: Lease) -> None:
         try:
             await lease.clear()
-        except (DBAPIError, OSError) as error:
+        except OUTAGE as error:
             logger.warning("job %s: left something behind for the sweeper: %s", lease.job_id, error)
 
     async def _drained(self) -> None:
@@ -167,7 +171,7 @@ class Worker:
 
     async def _conclude(self, lease: Lease, doing: asyncio.Future[Done], beating: asyncio.Task[Verdict]) -> None:
         if doing.done():
-            await self._finish(lease, doing)
+            await self._finish(lease, doing, beating)
             return
         # Nothing of it may still be running when others hear that it has stopped.
         doing.cancel()
@@ -182,17 +186,21 @@ class Worker:
             else:
                 job.hand_back(lease.token, now)
 
-    async def _finish(self, lease: Lease, doing: asyncio.Future[Done]) -> None:
-        """Write the end of the job; as long as the lease lasts, an outage of the database only delays it."""
+    async def _finish(self, lease: Lease, doing: asyncio.Future[Done], beating: asyncio.Task[Verdict]) -> None:
+        """Write the end of the job; as long as the lease is held, an outage of the database only delays it."""
         while True:
             try:
                 async with self._resources.work() as work:
                     job, now = await _held(work, lease), await work.now()
                     await _settle(work, job, lease, doing, now)
-            except (DataError, IntegrityError, ProgrammingError):
-                raise  # it will not be written at the next try either
-            except (DBAPIError, OSError) as error:
+            except OUTAGE as error:
+                if not will_pass(error):
+                    logger.exception("job %s: its end cannot be written", lease.job_id)
+                    doing = _raised(error)
+                    continue
                 logger.warning("job %s: its end could not be written yet: %s", lease.job_id, error)
+                if beating.done():
+                    raise LeaseLost from error
                 await asyncio.sleep(0.5)
                 continue
             return
@@ -200,7 +208,19 @@ class Worker:
 
 async def _done(lease: Lease) -> Done:
     lease.folder.mkdir(parents=True)
-    return await FUNCTIONS[lease.kind](lease, lease.spec)
+    try:
+        spec = SPECS[lease.kind].from_json(lease.asked)
+    except TypeError as error:
+        raise JobFailed(
+            "SPEC_UNREADABLE", f"This version cannot read what was asked: {error}", hopeless=True
+        ) from error
+    return await FUNCTIONS[lease.kind](lease, spec)
+
+
+def _raised(error: Exception) -> asyncio.Future[Done]:
+    future: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
+    future.set_exception(error)
+    return future
 
 
 async def _held(work: Work, lease: Lease) -> Job:
@@ -223,15 +243,15 @@ async def _settle(work: Work, job: Job, lease: Lease, doing: asyncio.Future[Done
         job.fail(lease.token, error.failure, now)
     else:
         logger.error("job %s: attempt %d failed unexpectedly", job.id, lease.attempt, exc_info=error)
-        failure = Failure(code="INTERNAL", message="Something went wrong on our side; the worker's log says what.")
-        job.fail(lease.token, failure, now)
+        job.fail(lease.token, UNEXPECTED, now)
 
 
-async def _every(seconds: float, step: Callable[[], Awaitable[None]]) -> None:
+async def _every(seconds: float, step: Callable[[], Awaitable[None]], *, first: float | None = None) -> None:
     """Repeat the step; whatever stops one (the database is away, say) does not stop the next."""
+    await asyncio.sleep(seconds if first is None else first)
     while True:
-        await asyncio.sleep(seconds)
         try:
             await step()
         except Exception as error:  # noqa: BLE001 - it is told, and the next step comes
             logger.warning("%s: %s", step.__name__, error)
+        await asyncio.sleep(seconds)

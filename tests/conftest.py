@@ -12,6 +12,7 @@ from persistence.migrate import upgrade
 from persistence.resources import Resources, opened
 from persistence.settings import Settings
 from reelgraph import embedded
+from tests import s3
 from tests.story import Stage, staged
 
 TEMPLATE = "template_reelgraph"
@@ -39,7 +40,7 @@ def template(servers: embedded.Servers) -> str:
 
 
 @pytest.fixture
-def database_url(servers: embedded.Servers, template: str) -> Iterator[str]:  # noqa: ARG001 - it must be there
+def database_url(servers: embedded.Servers, template: str) -> Iterator[str]:
     """A migrated database that nobody else uses."""
     name = f"test_{new_id()}"
     _sql(servers.database_url, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY FILE_COPY")
@@ -47,8 +48,30 @@ def database_url(servers: embedded.Servers, template: str) -> Iterator[str]:  # 
     _sql(servers.database_url, f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.fixture(scope="session")
+def moto(tmp_path_factory: pytest.TempPathFactory) -> Generator[s3.S3Server]:
+    with s3.running("moto", tmp_path_factory.mktemp("moto")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rclone(tmp_path_factory: pytest.TempPathFactory) -> Generator[s3.S3Server]:
+    with s3.running("rclone", tmp_path_factory.mktemp("rclone")) as server:
+        yield server
+
+
 @pytest.fixture
-def environment(database_url: str, servers: embedded.Servers, tmp_path: Path) -> dict[str, str]:
+def storage_environment(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """Where media are kept: a folder, or (see tests.s3) a bucket of a real server."""
+    folder = {"STORAGE_PATH": str(tmp_path / "media")}
+    kind = getattr(request, "param", "disk")
+    return folder if kind == "disk" else folder | request.getfixturevalue(kind).environment()
+
+
+@pytest.fixture
+def environment(
+    database_url: str, servers: embedded.Servers, tmp_path: Path, storage_environment: dict[str, str]
+) -> dict[str, str]:
     """What a process of the product is configured with."""
     return {
         "DATABASE_URL": database_url,
@@ -56,7 +79,7 @@ def environment(database_url: str, servers: embedded.Servers, tmp_path: Path) ->
         "REDIS_NAMESPACE": new_id(),
         "SECRET_KEY": "a secret of the tests, long enough to be one",
         "PUBLIC_URL": "http://127.0.0.1:8000",
-        "STORAGE_PATH": str(tmp_path / "media"),
+        **storage_environment,
         "SCRATCH_PATH": str(tmp_path / "scratch"),
         "DATABASE_POOL": "5",
         "DRAIN_SECONDS": "0.2",

@@ -23,6 +23,7 @@ from graph.transport.request import BadRequest, Request, read_json
 from persistence.resources import Resources
 from persistence.storage.local import LocalStorage
 from tasks.worker import Worker
+from tests import s3
 
 EVERY_SCOPE = frozenset({Scope.PROJECTS_WRITE, Scope.UPLOADS_WRITE, Scope.RENDERS_WRITE})
 _SCHEMA = build()
@@ -98,9 +99,9 @@ class Stage:
         self.hub = Hub(resources.reads(), resources.doorbells)
         self.engine = Engine(_SCHEMA, authenticate=self._nobody, open_context=self._context)
         self.stranger = Person(self, None)
-        assert isinstance(resources.storage, LocalStorage)
-        web = Starlette(routes=media.routes(resources.storage))
-        self.web = httpx.AsyncClient(transport=httpx.ASGITransport(web))
+        local = isinstance(resources.storage, LocalStorage)
+        web = httpx.ASGITransport(Starlette(routes=media.routes(resources.storage))) if local else None
+        self.web = httpx.AsyncClient(transport=web)
         """Where signed URLs lead."""
 
     async def person(self, *, scopes: frozenset[Scope] = EVERY_SCOPE, is_admin: bool = False) -> Person:
@@ -171,6 +172,14 @@ async def ready(person: Person, project: str, path: Path, content_type: str) -> 
     states = [each["state"] async for each in person.watch(WATCH_JOB, id=asset["job"]["id"])]
     assert states[-1] == "COMPLETED"
     return asset["id"]
+
+
+async def kept(stage: Stage) -> list[str]:
+    """What lies in the storage: objects, and uploads in progress with their parts."""
+    if not isinstance(stage.resources.storage, LocalStorage):
+        return await asyncio.to_thread(s3.kept, stage.resources.settings)
+    folder = stage.resources.settings.storage_path
+    return [str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()]
 
 
 async def project_of(person: Person, name: str = "A project") -> str:

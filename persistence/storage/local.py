@@ -81,6 +81,8 @@ class LocalStorage:
 
     async def received_parts(self, upload: PendingUpload) -> dict[int, int]:
         """Return the size of each part that has arrived."""
+        if _is_foreign(upload):
+            return {}
         return await self._run(self._short, _sizes, self._upload(upload.handle))
 
     async def complete_upload(
@@ -91,7 +93,8 @@ class LocalStorage:
 
     async def discard_upload(self, upload: PendingUpload) -> None:
         """Remove the parts and the place for them."""
-        await self._run(self._short, lambda: self._close_upload(self._upload(upload.handle)))
+        if not _is_foreign(upload):
+            await self._run(self._short, lambda: self._close_upload(self._upload(upload.handle)))
 
     async def put(self, path: Path, key: str, *, content_type: str) -> StoredFile:  # noqa: ARG002 - the URL says it here
         """Copy the file in, hashing on the way."""
@@ -307,6 +310,14 @@ class _ArrivingPart:
         with suppress(OSError):  # a full disk says so once more for what is still buffered
             self._file.close()
         self._path.unlink(missing_ok=True)
+
+
+def _is_foreign(upload: PendingUpload) -> bool:
+    """Whether the upload was begun on another storage, before media were moved here: nothing of it can be here."""
+    try:
+        return "/" in check_key(upload.handle)
+    except InvalidKeyError:
+        return True
 
 
 def _inside(folder: Path, name: str) -> Path:

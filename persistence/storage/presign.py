@@ -45,7 +45,8 @@ class Presigner:
     ) -> str:
         """Return the URL that answers the method with exactly these headers, from `signed_at` until it expires.
 
-        A week after `signed_at` it expires whatever was asked. `headers` are named in lower case.
+        A week after `signed_at` it expires whatever was asked. `headers` are named in lower case; the names in `query`
+        are plain letters and hyphens.
         """
         keys = self._keys()
         moment = signed_at.astimezone(UTC)
@@ -62,8 +63,7 @@ class Presigner:
             "X-Amz-SignedHeaders": names,
             **({"X-Amz-Security-Token": keys.token} if keys.token else {}),
         }
-        encoded = sorted((quote(name, safe=""), quote(value, safe="")) for name, value in arguments.items())
-        asked = "&".join(f"{name}={value}" for name, value in encoded)
+        asked = "&".join(sorted(f"{name}={_quoted(value)}" for name, value in arguments.items()))
         path = quote(key, safe="/")
         lines = "".join(f"{name}:{signed[name]}\n" for name in sorted(signed))
         request = f"{method}\n{self._path}{path}\n{asked}\n{lines}\n{names}\nUNSIGNED-PAYLOAD"
@@ -71,6 +71,12 @@ class Presigner:
         text = f"AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{digest}"
         signature = hmac.new(_signing_key(keys.secret_key, day, self._region), text.encode(), hashlib.sha256)
         return f"{self._base}{path}?{asked}&X-Amz-Signature={signature.hexdigest()}"
+
+
+@lru_cache(maxsize=256)
+def _quoted(value: str) -> str:
+    """Remembered, as the parts of one upload differ in their number only."""
+    return quote(value, safe="")
 
 
 @lru_cache(maxsize=8)

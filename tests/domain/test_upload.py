@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.refusals import InvalidInput, UploadClosed
@@ -29,6 +29,7 @@ def _announced(size: int, **changes: str | None) -> Announcement:
     return Announcement.of(size=size, limit=2**50, **words)  # type: ignore[arg-type]
 
 
+@settings(deadline=None)
 @given(size=st.integers(1, 10**6), part_size=st.integers(1, 10**6).filter(lambda size: size > 100))
 def test_the_parts_tile_the_file_exactly(size: int, part_size: int) -> None:
     parts = _upload(size, part_size).parts

@@ -12,6 +12,7 @@ from domain.project import Project
 from domain.user import User
 from graph.hub import Hub
 from persistence.resources import Resources
+from persistence.work import transaction
 
 
 @pytest.fixture
@@ -103,3 +104,28 @@ async def test_a_log_longer_than_a_batch_comes_whole(hub: Hub, resources: Resour
 
     async with asyncio.timeout(10), aclosing(hub.log(project.id, 0, allowed)) as log:
         assert [(await anext(log)).seq for _ in range(251)] == list(range(1, 252))
+
+
+async def test_a_ring_that_was_lost_only_delays(
+    hub: Hub, resources: Resources, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graph.hub.LOOK_SECONDS", 0.2)
+    job = await _job(resources, project)
+
+    async def allowed() -> bool:
+        return True
+
+    async with (
+        asyncio.timeout(10),
+        aclosing(hub.states(job.id)) as states,
+        aclosing(hub.log(project.id, 2, allowed)) as log,
+    ):
+        await anext(states)
+        told = asyncio.ensure_future(anext(log))
+        # As a process does that is killed between its commit and its ring.
+        async with transaction(resources.database.sessions()) as work:
+            locked = await work.locked(Job, job.id)
+            assert locked
+            locked.cancel(await work.now())
+        assert [each.state async for each in states][-1] == JobState.CANCELLED
+        assert (await told).seq == 3

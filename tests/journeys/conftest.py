@@ -12,7 +12,7 @@ from reelgraph import embedded
 from tests.installation import Installation, installed
 from tests.wire import Caller
 
-_TOLD_LINES = 40
+_TOLD_LINES = 60
 
 
 @pytest.fixture
@@ -69,8 +69,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     """Let a failure show what the processes had to say."""
     report = yield
     if report.failed:
-        for fixture in ("installation", "site"):
-            installation = getattr(item, "funcargs", {}).get(fixture)
-            for process in installation.processes if installation else ():
+        for installation in getattr(item, "funcargs", {}).values():
+            for process in installation.processes if isinstance(installation, Installation) else ():
                 report.sections.append((process.name, "\n".join(process.said().splitlines()[-_TOLD_LINES:])))
     return report

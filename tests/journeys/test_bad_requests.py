@@ -6,8 +6,6 @@ import pytest
 
 from tests.wire import Caller, http
 
-pytestmark = pytest.mark.xdist_group("site")
-
 JSON = "application/json"
 QUERY = json.dumps({"query": "{ viewer { id } }"}).encode()
 DEEP = b"[" * 100_000

@@ -14,8 +14,6 @@ from tests.journeys.acts import WATCH_JOB, WATCH_PROJECT, pause
 from tests.story import project_of, until
 from tests.wire import http
 
-pytestmark = pytest.mark.xdist_group("mortal")
-
 STATE = "query($id: ID!) { job(id: $id) { state } }"
 
 
@@ -84,7 +82,7 @@ async def test_a_database_that_comes_back_finds_everybody_at_their_place(
 
     async def health() -> int:
         async with http() as client:
-            return (await client.get(f"{ada.url}/healthz")).status_code
+            return (await client.get(f"{ada.url}/readyz")).status_code
 
     async def well() -> bool:
         return await health() == 200
@@ -99,5 +97,29 @@ async def test_a_database_that_comes_back_finds_everybody_at_their_place(
         await asyncio.to_thread(mortal.postgres.wait)
         await eventually(well)
         async with asyncio.timeout(15):
+            assert [each["state"] async for each in watching][-1] == "COMPLETED"
+    assert (api.ended, worker.ended) == (None, None)
+
+
+async def test_five_seconds_without_either_server_cost_time_and_nothing_else(
+    mortal: embedded.Servers, on_mortal: Installation
+) -> None:
+    api, worker = await asyncio.gather(on_mortal.api(), on_mortal.worker())
+    ada = await on_mortal.person()
+    project = await project_of(ada)
+    job = await pause(ada, project, 2)
+    async with aclosing(ada.watch(WATCH_JOB, id=job)) as watching:
+        await until(watching, state="PROCESSING")
+        await asyncio.gather(*(asyncio.to_thread(each.stop) for each in (mortal.postgres, mortal.redis)))
+        await asyncio.sleep(5)  # the outage: the job would have ended in the middle of it
+        for each in (mortal.postgres, mortal.redis):
+            each.start()
+            await asyncio.to_thread(each.wait)
+        async with asyncio.timeout(15):
+            end = [each async for each in watching][-1]
+    assert (end["state"], end["attempt"], end["failures"]) == ("COMPLETED", 1, 0)
+    async with asyncio.timeout(10):
+        again = await pause(ada, project, 0.1)
+        async with aclosing(ada.watch(WATCH_JOB, id=again)) as watching:
             assert [each["state"] async for each in watching][-1] == "COMPLETED"
     assert (api.ended, worker.ended) == (None, None)

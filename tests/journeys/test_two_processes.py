@@ -3,14 +3,10 @@
 import asyncio
 from contextlib import aclosing
 
-import pytest
-
 from tests.installation import Installation
 from tests.journeys.acts import WATCH_JOB, WATCH_PROJECT, pause
 from tests.story import project_of, until
 from tests.wire import Caller
-
-pytestmark = pytest.mark.xdist_group("site")
 
 OF_A_JOB = ["JOB_QUEUED", "JOB_STARTED", "JOB_COMPLETED"]
 

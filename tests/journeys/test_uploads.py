@@ -14,8 +14,6 @@ from tests.journeys.acts import ASSET, announce, ended, send, upload
 from tests.story import project_of
 from tests.wire import Caller, http
 
-pytestmark = pytest.mark.xdist_group("site")
-
 NAME = 'Löwe, "the" 1.mp4'
 
 

@@ -103,6 +103,15 @@ async def test_parts_become_the_object_in_their_order(storage: LocalStorage, roo
     assert await storage.received_parts(upload) == {}
 
 
+async def test_an_object_is_measured_and_read_through(storage: LocalStorage, tmp_path: Path):
+    assert await storage.size(KEY) is None
+    with pytest.raises(ObjectNotFoundError):
+        await storage.read_through(KEY)
+    await put(storage, tmp_path, b"hello")
+    assert await storage.size(KEY) == 5
+    assert await storage.read_through(KEY) == stored(b"hello")
+
+
 async def test_a_second_put_of_a_part_replaces_it(storage: LocalStorage):
     upload = await begun(storage)
     await send(storage, upload, 1, b"old")
@@ -386,8 +395,10 @@ async def test_a_symbolic_link_inside_leads_nowhere_outside(storage: LocalStorag
 async def test_no_handle_and_no_key_escapes(storage: LocalStorage, root: Path, hostile: str):
     with pytest.raises(InvalidKeyError):
         await storage.begin_upload(hostile, KEY)
-    with pytest.raises(InvalidKeyError):
-        await storage.discard_upload(PendingUpload(key=KEY, handle=hostile))
+    # A handle may come from the storage that media were moved from: what cannot be ours is closed already.
+    foreign = PendingUpload(key=KEY, handle=hostile)
+    assert await storage.received_parts(foreign) == {}
+    await storage.discard_upload(foreign)
     if hostile != "a/b":
         with pytest.raises(InvalidKeyError):
             await storage.begin_upload("u1", hostile)

@@ -5,6 +5,9 @@ from contextlib import aclosing
 
 import pytest
 
+from domain.kinds import JobKind, PauseSpec
+from tasks.lease import Done, JobFailed, Lease
+from tasks.registry import FUNCTIONS
 from tests.story import Person, Stage, project_of, until
 
 WATCH = "subscription($id: ID!) { job(id: $id) { state attempt progress { stage fraction } error { code } } }"
@@ -115,3 +118,44 @@ async def test_a_draining_worker_hands_its_job_back_and_spends_nothing(stage: St
     assert seen[-1]["error"] is None
     state = await person.ask("query($id: ID!) { job(id: $id) { failures attempt } }", id=job["id"])
     assert state == {"failures": 0, "attempt": 1}
+
+
+async def test_a_job_that_cannot_be_read_fails_by_itself_and_holds_up_nobody(stage: Stage) -> None:
+    person = await stage.person()
+    project = await project_of(person)
+    odd, good = await _pause(person, project, seconds=0.01), await _pause(person, project, seconds=0.01)
+    async with stage.resources.work() as work:
+        (await work.payload(odd["id"])).spec = {"seconds": 0.01, "fromTheFuture": True}
+    async with stage.worker():
+        *_, failed = [each async for each in person.watch(WATCH, id=odd["id"])]
+        assert (failed["state"], failed["error"]) == ("FAILED", {"code": "SPEC_UNREADABLE"})
+        assert [each["state"] async for each in person.watch(WATCH, id=good["id"])][-1] == "COMPLETED"
+
+
+async def test_a_reason_that_no_database_keeps_is_kept_without_what_it_cannot_hold(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails(_lease: Lease, _spec: PauseSpec) -> Done:
+        raise JobFailed("BROKEN", "a\0b", hopeless=True)
+
+    monkeypatch.setitem(FUNCTIONS, JobKind.PAUSE, fails)
+    person = await stage.person()
+    job = await _pause(person, await project_of(person))
+    async with stage.worker():
+        *_, failed = [each async for each in person.watch(WATCH, id=job["id"])]
+    assert (failed["state"], failed["error"]) == ("FAILED", {"code": "BROKEN"})
+
+
+async def test_an_end_that_cannot_be_written_is_a_failure_and_not_an_endless_try(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unwritable(_lease: Lease, _spec: PauseSpec) -> Done:
+        return Done(result={"text": "a\0b"})
+
+    monkeypatch.setitem(FUNCTIONS, JobKind.PAUSE, unwritable)
+    person = await stage.person()
+    job = await _pause(person, await project_of(person))
+    async with stage.worker(), aclosing(person.watch(WATCH, id=job["id"])) as watching:
+        (*_, again) = await until(watching, error={"code": "INTERNAL"})
+        assert again["state"] == "QUEUED"
+        await person.do("cancelJob", "", id=job["id"])

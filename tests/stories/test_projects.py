@@ -1,11 +1,15 @@
 """Projects and the people in them."""
 
+import base64
+
 import pytest
 
 from domain.entity import new_id
 from domain.viewer import Scope
 from tests.story import Stage, project_of
 
+FAR = base64.urlsafe_b64encode(b"0001-01-01T00:00:00+14:00 x").decode()
+"""A cursor before the beginning of the calendar."""
 PROJECT = (
     "query($id: ID!) { project(id: $id) { name version myRole members { totalCount nodes { role user { id } } } } }"
 )
@@ -143,7 +147,16 @@ async def test_projects_are_paged_in_both_directions(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    "page", [{"first": -1}, {"first": 101}, {"last": 101}, {"first": 1, "last": 1}, {"after": "x"}, {"before": "é"}]
+    "page",
+    [
+        {"first": -1},
+        {"first": 101},
+        {"last": 101},
+        {"first": 1, "last": 1},
+        {"after": "x"},
+        {"before": "é"},
+        {"after": FAR},
+    ],
 )
 async def test_a_page_that_cannot_be_is_refused(stage: Stage, page: dict[str, object]) -> None:
     assert await (await stage.person()).error(PROJECTS, **page) == "INVALID_INPUT"
@@ -250,3 +263,11 @@ async def test_the_end_of_a_log_can_be_asked_for_so_that_nothing_is_missed_from_
     log = person.watch(query, id=project, after=end)
     assert await anext(log) == {"kind": "PROJECT_CHANGED"}
     await log.aclose()
+
+
+async def test_lists_within_lists_have_an_end(stage: Stage) -> None:
+    person = await stage.person()
+    for _ in range(7):
+        await project_of(person)
+    lists = " ".join(f"m{each}: members {{ totalCount }}" for each in range(40))
+    assert await person.error(f"{{ projects {{ nodes {{ {lists} }} }} }}") == "OPERATION_TOO_LARGE"

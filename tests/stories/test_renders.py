@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 from domain.stored import StoredObject
 from tasks import sweep
 from tests import media
+from tests.s3 import on_every_storage
 from tests.story import WATCH_JOB, Person, Stage, project_of, ready, until
 
 CANVAS = {"width": 320, "height": 180, "frameRate": "25"}
@@ -39,6 +40,7 @@ async def _titled(person: Person, length: int = 25) -> str:
     return project
 
 
+@on_every_storage
 async def test_a_timeline_becomes_an_asset_that_is_as_planned(stage: Stage, tmp_path: Path) -> None:
     person = await stage.person()
     project = await project_of(person, "My/film")
