@@ -3,7 +3,7 @@
 # Nothing has to be activated: each target uses the virtual environment in .venv, and makes it first where it is missing.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up test test-browser check schema console format lock clean
+.PHONY: help venv demo up test test-browser chaos check schema console format lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -41,12 +41,15 @@ up: venv ## start everything and keep it running; Ctrl-C stops it
 	@$(TETHERED) $(BIN)/python -m reelgraph up $(ARGS)
 
 test: venv ## run the tests, e.g. make test ARGS="-k timeline"
-	@$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n auto --maxprocesses=4 --dist loadfile --ignore tests/browser $(ARGS)
 
 test-browser: venv console/node_modules/.package-lock.json ## run the stories of GraphiQL in a real Chromium
 	@if [ -z "$${CHROMIUM:-$$(command -v chromium || command -v chromium-browser)}" ]; then \
 		echo "chromium is needed; on Debian: apt install chromium; if it is elsewhere: make test-browser CHROMIUM=/path/to/it" >&2; exit 1; fi
 	@$(BIN)/python -m pytest tests/browser $(ARGS)
+
+chaos: venv ## kill and freeze what works on jobs, and check that nothing shows, e.g. make chaos ARGS="--seconds 120"
+	@$(TETHERED) $(BIN)/python -m tests.chaos.check $(ARGS)
 
 check: venv ## lint, format, types, layers, schema
 	@$(BIN)/ruff check .

@@ -56,6 +56,7 @@ def up(port: Port = None) -> None:
             _say("")
             _say(f"  Reelgraph   {running.url}")
             _say(f"  GraphQL     {running.url}/graphql")
+            _say(f"  GraphiQL    {running.url}/graphiql")
             _say(f"  Data, logs  {home.path}")
             if password := running.first_admin(_FIRST_ADMIN):
                 _say(f"  Sign in as  {_FIRST_ADMIN} with {password} (shown only this once)")

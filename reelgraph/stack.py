@@ -173,7 +173,7 @@ def _environment(
     return {
         "PUBLIC_URL": f"http://127.0.0.1:{port}",
         "DRAIN_SECONDS": "2",  # whoever pressed Ctrl-C is waiting; a job handed back goes on at the next start
-        **environment,
+        **{name: value for name, value in environment.items() if not name.endswith("_FILE")},  # what is ours to say
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
         "SECRET_KEY": home.secret("key"),

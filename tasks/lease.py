@@ -180,12 +180,12 @@ async def _beat(session: AsyncSession, job_id: str, token: str, progress: Progre
             lease_expires_at=func.clock_timestamp() + timedelta(seconds=lease),
             beat=Job.beat + 1,
             stage=progress.stage,
-            fraction=func.greatest(Job.fraction, min(progress.fraction, 1.0)),
+            fraction=func.greatest(Job.fraction, round(min(progress.fraction, 1.0), 4)),
             frames=progress.frames,
             total_frames=progress.total_frames,
             fps=progress.fps,
             speed=progress.speed,
-            eta_seconds=progress.eta_seconds,
+            eta_seconds=None if progress.eta_seconds is None else round(progress.eta_seconds, 1),
         )
         .returning(Job.cancel_requested)
         .execution_options(synchronize_session=False)

@@ -21,7 +21,7 @@ export async function start() {
     /** A browser nobody has used yet. */
     async fresh(options = {}) {
       const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
-      context.setDefaultTimeout(30_000);
+      context.setDefaultTimeout(60_000);
       context.on("page", (page) => watch(page, faults));
       return context;
     },

@@ -47,6 +47,7 @@ async def installation(environment: dict[str, str], tmp_path: Path) -> AsyncGene
         yield installation
 
 
+@pytest.mark.timeout(SECONDS + 60)
 @pytest.mark.parametrize("story", STORIES, ids=lambda each: each.name.removesuffix(".test.js"))
 async def test_graphiql_in_a_browser(story: Path, installation: Installation) -> None:
     told = await asyncio.create_subprocess_exec(
