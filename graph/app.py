@@ -89,4 +89,12 @@ def _graphql(resources: Resources, hub: Hub, verifier: TokenVerifier, draining: 
 
 async def _welcome(_request: Request) -> Response:
     """Tell a person who opens the root where things are."""
-    return JSONResponse({"name": "Reelgraph", "graphql": "/graphql", "graphiql": "/graphiql", "signIn": "/oauth/sign-in", "health": "/readyz"})
+    return JSONResponse(
+        {
+            "name": "Reelgraph",
+            "graphql": "/graphql",
+            "graphiql": "/graphiql",
+            "signIn": "/oauth/sign-in",
+            "health": "/readyz",
+        }
+    )

@@ -12,6 +12,7 @@ import uvicorn
 
 from persistence.settings import Settings
 from reelgraph.home import StartError
+from reelgraph.stack import LISTENING
 
 _HOST, _PORT = "127.0.0.1", 8000
 _GRACE = 5  # seconds that running requests get at a stop
@@ -47,7 +48,7 @@ def serve(settings: Settings, *, host: str | None, port: int | None, public_url_
     )
     # uvicorn raises a signal it has heeded once more, when it is done: that must not look like a violent death.
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
-    print(f"Listening on {listening_on}", flush=True)
+    print(f"{LISTENING} {listening_on}", flush=True)
     _Server(config, draining).run(sockets=[listener])
 
 

@@ -16,6 +16,7 @@ from reelgraph.process import Process, command, ending, tethered
 
 USUAL_PORT = 8000
 WORKING = "Working"
+LISTENING = "Listening on"
 """What a worker says, in a line of its own, once it has everything it needs."""
 _LOOK_AGAIN = 0.2  # seconds between two looks at the children
 _STEADY = 60.0  # seconds after which a death is forgotten
@@ -97,7 +98,8 @@ def stack(
             argv=command("api", "--host", "127.0.0.1", "--port", str(port)),
             log=home.log("api"),
             environment=environment,
-            answers=lambda _: _is_ready(port),
+            # Its own word first: on a port that it could not have, somebody else may answer.
+            answers=lambda process: LISTENING in process.said() and _is_ready(port),
         )
         workers_ = [
             Process(

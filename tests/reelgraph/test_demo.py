@@ -47,6 +47,8 @@ STAGES = [
 def demo(home: Path) -> subprocess.CompletedProcess[str]:
     """`reelgraph demo` on this home, its output going to a log."""
     clean = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    if not Home(home).last_port("api"):
+        Home(home).port("api")  # other tests start stacks on the usual one meanwhile
     return subprocess.run(
         [sys.executable, "-m", "reelgraph", "demo"],
         env=clean | {"REELGRAPH_HOME": str(home)},
@@ -80,6 +82,7 @@ def test_it_ends_with_a_right_video_and_nothing_running(tmp_path):
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Generator[tuple[Home, Stack]]:
     home = Home(tmp_path_factory.mktemp("home"))
+    home.port("api")  # other tests start stacks on the usual one meanwhile
     with stack(home, environment={}) as running:
         yield home, running
 

@@ -19,6 +19,7 @@ from reelgraph.stack import _Watched, stack
 def up(home: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`reelgraph up` on this home, and what it printed until it was ready."""
     clean = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    own_port(home)
     with subprocess.Popen(
         [sys.executable, "-m", "reelgraph", "up", *arguments],
         env=clean | {"REELGRAPH_HOME": str(home)},
@@ -31,6 +32,13 @@ def up(home: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str
             yield process, until(process, "Ctrl-C")
         finally:
             process.kill()
+
+
+def own_port(home: Path) -> None:
+    """Let the home remember a free port, as from an earlier start: other tests start stacks on the usual one."""
+    home.mkdir(exist_ok=True)
+    if not Home(home).last_port("api"):
+        Home(home).port("api")
 
 
 def until(process: subprocess.Popen[str], words: str) -> str:
@@ -74,6 +82,7 @@ def command_of(pid: int) -> str:
 
 
 def test_a_killed_parent_leaves_nothing_behind_and_its_neighbour_alone(tmp_path, gone, descendants):
+    own_port(tmp_path / "a")
     with stack(Home(tmp_path / "a"), environment={}, workers=2) as neighbour, up(tmp_path / "b") as (process, said):
         assert url_in(said) != neighbour.url
         below = descendants(process.pid)
