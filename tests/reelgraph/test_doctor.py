@@ -61,6 +61,8 @@ def address(url: str) -> str:
 
 def test_the_demo_stack_is_green(tmp_path: Path) -> None:
     home = Home(tmp_path / "home")
+    home.path.mkdir()
+    home.port("api")  # a free one, remembered: other tests start stacks on the usual one
     with stack(home, environment={"PATH": os.environ["PATH"]}):
         done = subprocess.run(
             command("doctor"),
