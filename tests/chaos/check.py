@@ -156,6 +156,9 @@ class Check:
 
     async def _victim(self, database: Database) -> Process:
         """A worker, rather one that is at work."""
+        for each in self._installation.processes[1:]:
+            if each.ended is not None:  # it found no Redis when it started, and said so; a supervisor tries again
+                each.start()
         async with database.sessions() as session:
             names = await session.scalars(select(Job.worker).where(Job.state == JobState.PROCESSING))
             at_work = {int(name.split(":")[1]) for name in names if name}
@@ -171,7 +174,10 @@ class Check:
     async def _freeze_worker(self, victim: Process) -> None:
         """Stop its clock for longer than its lease."""
         pid = victim.pid
-        os.kill(pid, signal.SIGSTOP)
+        try:
+            os.kill(pid, signal.SIGSTOP)
+        except ProcessLookupError:  # it has just ended, for want of Redis
+            return
         self.did["workers frozen"] += 1
         await asyncio.sleep(FROZEN_SECONDS)
         if victim.pid == pid and victim.ended is None:
