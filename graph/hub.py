@@ -6,6 +6,7 @@ buffer; however many bells rang, one query reads all the rows. Log (what happene
 
 import asyncio
 import logging
+import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -114,11 +115,13 @@ class Hub:
 
     async def _read(self) -> None:
         """Read the rows whose bells rang, all in one query, and hand each to those who watch it."""
+        next_look = time.monotonic() + LOOK_SECONDS
         while True:
-            try:
-                await asyncio.wait_for(self._look.wait(), LOOK_SECONDS)
-            except TimeoutError:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._look.wait(), max(0.0, next_look - time.monotonic()))
+            if time.monotonic() >= next_look:
                 self._rung.update(self._watches)  # a ring may have been lost
+                next_look = time.monotonic() + LOOK_SECONDS
             self._look.clear()
             ids, self._rung = list(self._rung), set()
             if not ids:

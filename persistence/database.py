@@ -50,7 +50,8 @@ def database_engine(database_url: str, *, prepared: bool = True, **options: Any)
             "prepared_statement_cache_size": 0,
             "prepared_statement_name_func": lambda: "",
         }
-    return create_async_engine("postgresql+asyncpg://", connect_args=arguments, **options)
+    # An error must not carry what was written, a password's hash say, into the log.
+    return create_async_engine("postgresql+asyncpg://", connect_args=arguments, hide_parameters=True, **options)
 
 
 @dataclass(frozen=True)

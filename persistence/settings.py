@@ -18,6 +18,10 @@ def _url(*schemes: str) -> Any:
         parts = urlsplit(raw)
         if parts.scheme not in schemes or not (parts.netloc or parts.path):
             raise SettingError(f"{name} must be a URL that starts with {' or '.join(s + '://' for s in schemes)}")
+        try:
+            _ = "http" in schemes and parts.port
+        except ValueError:
+            raise SettingError(f"{name} must have a port between 0 and 65535") from None
         return raw
 
     return read
@@ -184,6 +188,8 @@ class Settings:
     """Jobs of the light pool (probes, small things) that one worker runs at once."""
     ffmpeg_binary: str | None = _setting(_text, None)
     """The ffmpeg to use; if not said, the one that came with the imageio-ffmpeg wheel, then one on PATH."""
+    render_hours: float = _setting(_number(0.01, 24 * 7, float), 6.0)
+    """The longest that encoding one render may take; then it fails."""
     drain_seconds: float = _setting(_number(0, 3600, float), 10.0)
     """How long a worker that is told to stop lets its jobs go on before it hands them back."""
     database_pool: int = _setting(_number(1, 1000), 10)

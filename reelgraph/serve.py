@@ -26,7 +26,7 @@ def serve(settings: Settings, *, host: str | None, port: int | None, public_url_
     """
     usual_host, usual_port = _address(settings.public_url)
     listener = _listen(host or usual_host, usual_port if port is None else port)
-    listening_on = "http://{}:{}".format(*listener.getsockname()[:2])
+    listening_on = _url_of(*listener.getsockname()[:2])
     if not public_url_is_set:
         settings = replace(settings, public_url=listening_on)
     # Late, for the application is most of the start-up time and a taken port should be told at once.
@@ -61,6 +61,14 @@ class _Server(uvicorn.Server):
         """Tell live streams, which end by no other means, before waiting for them."""
         self._draining.set()
         await super().shutdown(sockets)
+
+
+def _url_of(host: str, port: int) -> str:
+    """Where this machine reaches the listener; one that takes every address is reached on loopback."""
+    address = ipaddress.ip_address(host)
+    if address.is_unspecified:
+        address = ipaddress.ip_address("::1" if address.version == 6 else "127.0.0.1")  # noqa: PLR2004 - of IP
+    return f"http://[{address}]:{port}" if address.version == 6 else f"http://{address}:{port}"  # noqa: PLR2004 - of IP
 
 
 def _address(public_url: str) -> tuple[str, int]:

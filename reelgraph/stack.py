@@ -14,6 +14,8 @@ from reelgraph import embedded, postgres_server, redis_server
 from reelgraph.home import Home, StartError
 from reelgraph.process import Process, command, ending, tethered
 
+_OURS_BY_FILE = {"DATABASE_URL_FILE", "REDIS_URL_FILE", "SECRET_KEY_FILE"}
+"""The other spelling of what the home decides itself."""
 USUAL_PORT = 8000
 WORKING = "Working"
 LISTENING = "Listening on"
@@ -175,7 +177,7 @@ def _environment(
     return {
         "PUBLIC_URL": f"http://127.0.0.1:{port}",
         "DRAIN_SECONDS": "2",  # whoever pressed Ctrl-C is waiting; a job handed back goes on at the next start
-        **{name: value for name, value in environment.items() if not name.endswith("_FILE")},  # what is ours to say
+        **{name: value for name, value in environment.items() if name not in _OURS_BY_FILE},
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
         "SECRET_KEY": home.secret("key"),

@@ -88,7 +88,8 @@ def opened(file: BinaryIO, formats: str, max_pixels: int) -> InputContainer:
     """Open a file that can lead to no other: no name, no protocol, and only the demuxers we know."""
     options = {"format_whitelist": formats, "protocol_whitelist": "none", "max_pixels": str(max_pixels * 2)}
     try:
-        return av.open(Bytes(file), mode="r", options=options, buffer_size=2**20)
+        # Tags of old files are in any encoding, and nobody here reads them.
+        return av.open(Bytes(file), mode="r", options=options, buffer_size=2**20, metadata_errors="replace")
     except (FFmpegError, ValueError):
         if _head(file)[4:8] == b"ftyp":
             raise Rejected("The file is incomplete or damaged: it begins as MP4, but its index is missing.") from None

@@ -144,6 +144,8 @@ def _must_be_sound(seen: Mapping[str, Any], facts: MediaFacts, max_pixels: int) 
         raise MediaRejected("HEIC and AVIF pictures are not supported: save it as JPEG, PNG or WebP.")
     if not streams:
         raise MediaRejected("The file holds neither picture nor sound.")
+    if facts.width is not None and facts.height is not None and min(facts.width, facts.height) < 1:
+        raise MediaRejected("The shape of its pixels leaves nothing of the picture.")
     if facts.width and facts.height and facts.width * facts.height > max_pixels:
         pixels = facts.width * facts.height
         raise MediaRejected(

@@ -1,5 +1,6 @@
 """Make a video of a timeline: fetch the originals, encode, verify, publish."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -73,14 +74,18 @@ async def _encoded(lease: Lease, plan: Plan) -> Path:
     settings = lease.resources.settings
     lease.report(Progress(stage="encoding", fraction=0.05, frames=0, total_frames=plan.frames))
     try:
-        await run_ffmpeg(
-            find_ffmpeg(settings.ffmpeg_binary),
-            plan.argv,
-            folder=folder,
-            total_frames=plan.frames,
-            on_progress=tell,
-            limits=Limits(file_bytes=settings.max_upload_bytes),
-        )
+        async with asyncio.timeout(settings.render_hours * 3600):
+            await run_ffmpeg(
+                find_ffmpeg(settings.ffmpeg_binary),
+                plan.argv,
+                folder=folder,
+                total_frames=plan.frames,
+                on_progress=tell,
+                limits=Limits(file_bytes=settings.max_upload_bytes),
+            )
+    except TimeoutError as late:
+        message = f"It was not done after {settings.render_hours:g} hours, the most that this installation allows."
+        raise JobFailed("TOO_SLOW", message, hopeless=True) from late
     except FfmpegFailed as failed:
         raise JobFailed("FFMPEG_FAILED", "\n".join([str(failed), *failed.tail[-10:]])) from failed
     return folder / plan.result
@@ -105,8 +110,13 @@ async def _published(lease: Lease, spec: RenderSpec, video: Path, facts: MediaFa
     stored = await lease.announce(
         f"projects/{lease.project_id}/assets/{asset_id}/original", CONTENT_TYPE, ANNOUNCED_FOR
     )
+    putting = asyncio.ensure_future(lease.resources.storage.put(video, stored.key, content_type=CONTENT_TYPE))
     try:
-        file: StoredFile = await lease.resources.storage.put(video, stored.key, content_type=CONTENT_TYPE)
+        file: StoredFile = await asyncio.shield(putting)
+    except asyncio.CancelledError:
+        # What was stored half-way, or a moment later, must be there before the attempt's traces are removed.
+        await asyncio.wait({putting})
+        raise
     except StorageFullError as full:
         raise JobFailed("STORAGE_FULL", "The storage has no room for the finished video.") from full
 

@@ -188,22 +188,22 @@ class Worker:
 
     async def _finish(self, lease: Lease, doing: asyncio.Future[Done], beating: asyncio.Task[Verdict]) -> None:
         """Write the end of the job; as long as the lease is held, an outage of the database only delays it."""
-        while True:
+        while not beating.done():
             try:
                 async with self._resources.work() as work:
                     job, now = await _held(work, lease), await work.now()
                     await _settle(work, job, lease, doing, now)
             except OUTAGE as error:
-                if not will_pass(error):
+                if will_pass(error):
+                    logger.warning("job %s: its end could not be written yet: %s", lease.job_id, error)
+                else:
+                    # Then at least that: it failed. What cannot be written either is retried no faster than an outage.
                     logger.exception("job %s: its end cannot be written", lease.job_id)
                     doing = _raised(error)
-                    continue
-                logger.warning("job %s: its end could not be written yet: %s", lease.job_id, error)
-                if beating.done():
-                    raise LeaseLost from error
                 await asyncio.sleep(0.5)
                 continue
             return
+        raise LeaseLost
 
 
 async def _done(lease: Lease) -> Done:

@@ -13,9 +13,9 @@ from domain.timeline.placing import Facts, Lengths, content_length, length, sour
 SMALLEST_SIDE, LARGEST_SIDE = 16, 4096
 LOWEST_RATE, HIGHEST_RATE = 1, 120
 LARGEST_DENOMINATOR = 1001
-MOST_TRACKS, MOST_CLIPS = 50, 500
+MOST_TRACKS, MOST_CLIPS = 50, 200
 MOST_HOURS = 24
-MOST_CHARACTERS, MOST_LINES = 5_000, 50
+MOST_CHARACTERS, MOST_LINES, MOST_LINES_IN_ALL = 5_000, 50, 500
 SMALLEST_TEXT, LARGEST_TEXT = 4, 2_000
 LOUDEST = 10.0
 
@@ -60,6 +60,10 @@ def _counts(timeline: Timeline) -> Iterator[Problem]:
         yield Problem("tracks", f"{clips} clips are more than the {MOST_CLIPS} allowed")
     if not clips:
         yield Problem("tracks", "there is no clip: a timeline needs at least one")
+    texts = [clip.content.text for track in timeline.tracks for clip in track.clips if isinstance(clip.content, Text)]
+    lines = sum(text.count("\n") + 1 for text in texts)
+    if lines > MOST_LINES_IN_ALL:
+        yield Problem("tracks", f"{lines} lines of text are more than the {MOST_LINES_IN_ALL} allowed in all")
 
 
 def _length(timeline: Timeline, facts: Facts) -> Iterator[Problem]:

@@ -1,6 +1,5 @@
 """The authorization endpoint: a client sends the browser here, and it goes back with a code."""
 
-from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode, urlsplit
 
 from authlib.oauth2.rfc6749 import OAuth2Error
@@ -21,8 +20,6 @@ from graph.oauth.server import Server
 from persistence.accounts import signed_in
 from persistence.database import Database
 from persistence.settings import Settings
-
-_JUST_NOW = timedelta(minutes=5)
 
 
 class Authorize:
@@ -77,7 +74,7 @@ class Authorize:
         if found is None:
             return RedirectResponse(self._pages.sign_in(address), status_code=303)
         session, user = found
-        if form is None and self._asks(program.client, redirect_uri, session):
+        if form is None and self._asks(program.client, redirect_uri):
             return self._consent(http, program.client, user, asked, address)
         if form is not None and not self._browsers.sent(http, form):
             return self._consent(http, program.client, user, asked, address, problem=EXPIRED, status=403)
@@ -85,17 +82,13 @@ class Authorize:
         allowed = form is None or form.get("answer") == "allow"
         return server.answer(asked, grant, user if allowed else None)
 
-    def _asks(self, client: OAuthClient, redirect_uri: str, session: SignInSession) -> bool:
+    def _asks(self, client: OAuthClient, redirect_uri: str) -> bool:
         """Whether the user must say yes.
 
         For our own client on our own address: no. On a loopback address it could be any program of that machine which
-        calls itself ours (RFC 8252, section 8.6), so there the user is asked too, unless they signed in just now.
+        calls itself ours (RFC 8252, section 8.6), so there the user is asked too.
         """
-        if not client.first_party:
-            return True
-        if redirect_uri.startswith(f"{self._issuer}/"):
-            return False
-        return is_loopback(redirect_uri) and datetime.now(UTC) - session.created_at > _JUST_NOW
+        return not (client.first_party and redirect_uri.startswith(f"{self._issuer}/"))
 
     def _consent(
         self,

@@ -1,13 +1,15 @@
 """What arrives from outside: queries and form bodies, bounded and unambiguous, and where a page may lead next."""
 
+import asyncio
 import re
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 
 BODY_BYTES = 64 * 1024
+BODY_SECONDS = 30.0
 _FIELDS = 50
-_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]{0,8000}")
+_PATH = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]{0,30000}")
 
 
 class FormError(Exception):
@@ -30,10 +32,14 @@ async def read_form(request: Request) -> dict[str, str]:
     if kind != "application/x-www-form-urlencoded":
         raise FormError("The body must be application/x-www-form-urlencoded.", 415)
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > BODY_BYTES:
-            raise FormError(f"The body may have {BODY_BYTES} bytes at most.", 413)
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > BODY_BYTES:
+                    raise FormError(f"The body may have {BODY_BYTES} bytes at most.", 413)
+    except TimeoutError:
+        raise FormError(f"The body did not arrive within {BODY_SECONDS:g} seconds.", 408) from None
     return _fields(bytes(body))
 
 

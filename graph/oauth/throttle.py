@@ -3,6 +3,9 @@
 In the memory of one process: with several, an attacker gets that many times more tries, which Argon2 bears.
 """
 
+from contextlib import suppress
+from ipaddress import IPv6Network
+
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
@@ -43,7 +46,13 @@ class Throttle:
 
 
 def _address(request: Request) -> str:
-    return request.client.host if request.client else "unknown"
+    """Who asks. An IPv6 host owns at least a /64, so all of that is one."""
+    host = request.client.host if request.client else "unknown"
+    if ":" not in host:
+        return host
+    with suppress(ValueError):
+        return str(IPv6Network((host.partition("%")[0], 64), strict=False))
+    return host
 
 
 def _account(email: str) -> str:

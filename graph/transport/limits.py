@@ -30,6 +30,8 @@ class Limits:
     tokens: int = 10_000
     depth: int = 20
     """Fields within fields. The introspection query of GraphiQL has 15."""
+    definitions: int = 200
+    """Operations and fragments of one document: validation compares each with each."""
     fields: int = 5_000
     """Fields (and so aliases) of one operation, every fragment counted wherever it is spread."""
     cached_documents: int = 1_000
@@ -60,6 +62,8 @@ def measure(document: DocumentNode, limits: Limits) -> int:
     It runs before validation, which is quadratic in places, so it takes cycles and unknown fragments as they come:
     validation reports them. Each fragment is measured once, however often it is spread: doubling spreads cost nothing.
     """
+    if len(document.definitions) > limits.definitions:
+        raise _too_large(f"its document has more than {limits.definitions} operations and fragments")
     walk = _Walk(document, limits)
     for definition in document.definitions:
         if isinstance(definition, OperationDefinitionNode):

@@ -197,7 +197,8 @@ class _Journal:
         if path.exists():
             for line in path.read_text().splitlines():
                 sha256, _, key = line.partition(" ")
-                self._known[key] = sha256
+                if key and (sha256 == "-" or len(sha256) == 64):  # noqa: PLR2004 - else a full disk tore the line
+                    self._known[key] = sha256
 
     def has(self, kept: Kept) -> bool:
         return self._known.get(kept.key) == kept.file.sha256

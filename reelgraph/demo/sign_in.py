@@ -5,6 +5,7 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from html.parser import HTMLParser
+from http import HTTPStatus
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -64,6 +65,8 @@ async def sign_in(url: str, person: Person) -> str:
         answer = await _submit(browser, page, email=person.email, password=person.password)
         while answer.has_redirect_location and not answer.headers["location"].startswith(REDIRECT_URI):
             answer = await browser.get(answer.headers["location"])
+        if answer.status_code == HTTPStatus.OK:  # the page that asks whether the program may act for the user
+            answer = await _submit(browser, answer, answer="allow")
         _expect(answer, (302, 303), "the sign-in")
         returned = {name: values[0] for name, values in parse_qs(urlsplit(answer.headers["location"]).query).items()}
         if returned.get("state") != state or returned.get("iss") != server["issuer"] or "code" not in returned:

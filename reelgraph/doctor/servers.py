@@ -5,6 +5,7 @@
 
 import asyncio
 import ipaddress
+import re
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -84,7 +85,7 @@ async def _postgresql_server(settings: Settings, connection: AsyncConnection) ->
         )
     ).one()
     said = f"{version.split()[0]} at {database_address(settings)}"
-    if int(version.split(".")[0].split()[0]) < OLDEST_POSTGRESQL:
+    if int(re.sub(r"\D.*", "", version) or 0) < OLDEST_POSTGRESQL:
         return failure("PostgreSQL", f"{said}: too old; upgrade it to {OLDEST_POSTGRESQL} or newer")
     asked = "sslmode=require" in settings.database_url or "sslmode=verify" in settings.database_url
     if not encrypted and not asked and not _is_near(settings.database_url):

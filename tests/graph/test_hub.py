@@ -129,3 +129,26 @@ async def test_a_ring_that_was_lost_only_delays(
             locked.cancel(await work.now())
         assert [each.state async for each in states][-1] == JobState.CANCELLED
         assert (await told).seq == 3
+
+
+async def test_a_ring_that_was_lost_is_made_good_however_much_others_ring(
+    hub: Hub, resources: Resources, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graph.hub.LOOK_SECONDS", 0.3)
+    quiet, busy = await _job(resources, project), await _job(resources, project)
+
+    async def ring() -> None:
+        while True:
+            await resources.doorbells.ring([busy.id])
+            await asyncio.sleep(0.05)
+
+    async with asyncio.timeout(10), aclosing(hub.states(busy.id)) as noise, aclosing(hub.states(quiet.id)) as states:
+        await anext(noise)
+        await anext(states)
+        ringing = asyncio.create_task(ring())
+        async with transaction(resources.database.sessions()) as work:
+            locked = await work.locked(Job, quiet.id)
+            assert locked
+            locked.cancel(await work.now())
+        assert [each.state async for each in states][-1] == JobState.CANCELLED
+        ringing.cancel()

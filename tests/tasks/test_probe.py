@@ -321,3 +321,22 @@ async def test_an_uneven_result_is_noticed(tmp_path: Path) -> None:
     media.ffmpeg("-i", even, "-vf", "select='not(eq(n,7))'", "-fps_mode", "vfr", *media.H264, tmp_path / "a.mp4")
     measured = await measure(tmp_path / "a.mp4", max_pixels=MAX_PIXELS)
     assert (measured.frames, measured.uneven_steps >= 1) == (19, True)
+
+
+@pytest.mark.parametrize("name", ["tagged.wav", "tagged.avi", "tagged.mp4"])
+async def test_a_tag_in_an_old_encoding_spoils_no_file(shelf: Mapping[str, Path], tmp_path: Path, name: str) -> None:
+    source = shelf["film.avi"] if name.endswith("avi") else shelf["tone.wav"]
+    whole = media.joined(tmp_path / f"whole-{name}", source, options=("-metadata", "title=cafX"))
+    tagged = tmp_path / name
+    tagged.write_bytes(whole.read_bytes().replace(b"cafX", b"caf\xe9"))
+    assert b"caf\xe9" in tagged.read_bytes()
+    assert (await examined(tagged)).container == name.rpartition(".")[2]
+
+
+async def test_pixels_of_an_impossible_shape_leave_no_picture(shelf: Mapping[str, Path], tmp_path: Path) -> None:
+    odd, squeezed = tmp_path / "odd.mp4", tmp_path / "squeezed.mp4"
+    media.ffmpeg("-i", shelf["silent.mp4"], "-vf", "setsar=2/3", "-frames:v", "5", *media.H264, odd)
+    shape, flat = (b"pasp" + struct.pack(">II", *each) for each in ((2, 3), (1, 100_000)))
+    assert shape in odd.read_bytes()
+    squeezed.write_bytes(odd.read_bytes().replace(shape, flat))
+    assert await refused(squeezed) == "The shape of its pixels leaves nothing of the picture."

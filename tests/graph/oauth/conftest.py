@@ -77,7 +77,11 @@ class Site:
         return "/oauth/authorize?" + urlencode({name: value for name, value in asked.items() if value is not None})
 
     async def code(self, **changes: str | None) -> str:
-        answer = await self.browser.get(self.asking(**changes))
+        """Ask for one, and say yes where the user is asked."""
+        asking = self.asking(**changes)
+        answer = await self.browser.get(asking)
+        if answer.status_code == 200:
+            answer = await self.browser.post(asking, data={"form_token": self.form_token(answer), "answer": "allow"})
         assert answer.status_code == 303, answer.text
         return self.query_of(answer)["code"]
 

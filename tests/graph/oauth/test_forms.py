@@ -41,7 +41,7 @@ def test_a_path_on_this_server_is_safe(path):
 
 
 @pytest.mark.parametrize(
-    "path", [None, "", "a", "//a", "/\\a", "\\/a", "/a b", "/a\n", "/é", "http://a", "/" + "a" * 9000]
+    "path", [None, "", "a", "//a", "/\\a", "\\/a", "/a b", "/a\n", "/é", "http://a", "/" + "a" * 31_000]
 )
 def test_anything_else_is_not(path):
     assert safe_path(path) is None
