@@ -183,6 +183,7 @@ class Job(Entity, Base):
         self.held(token)
         self.asset_id = asset_id or self.asset_id
         self.stage, self.fraction, self.eta_seconds = "done", 1.0, 0.0
+        self.frames = self.total_frames  # the last heartbeat may have told of fewer
         self.error_code = self.error_message = None
         self._end(JobState.COMPLETED, now)
 

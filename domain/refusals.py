@@ -131,6 +131,11 @@ class StorageFull(Refusal):
 
 
 @dataclass(eq=False)
+class StorageUnavailable(Refusal):
+    """The storage does not answer. Nothing was changed: try again in a moment."""
+
+
+@dataclass(eq=False)
 class AssetInUse(Refusal):
     """The asset is needed by job {job_id}, which has not ended. Wait for it or cancel it."""
 

@@ -157,6 +157,11 @@ class StorageFull(Refusal):
     pass
 
 
+@refusal(domain.StorageUnavailable)
+class StorageUnavailable(Refusal):
+    pass
+
+
 @refusal(domain.AssetInUse)
 class AssetInUse(Refusal):
     job_id: strawberry.ID = said("The job that needs the asset.")

@@ -1,5 +1,6 @@
 """Uploads: announce a file, send its parts straight to storage, complete it."""
 
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from domain.refusals import (
     InvalidInput,
     NotFound,
     StorageFull,
+    StorageUnavailable,
     UploadClosed,
     UploadIncomplete,
     UploadTooLarge,
@@ -29,7 +31,7 @@ from graph.face import Node, face, said
 from graph.guard import mutation, query, scoped, signed_in
 from graph.jobs import MaybeProject
 from graph.scalars import Long
-from persistence.storage import PendingUpload, StorageFullError, StoredFile
+from persistence.storage import PendingUpload, StorageFullError, StorageUnavailableError, StoredFile
 
 
 @strawberry.type(description="One piece of the file, to be sent by itself.")
@@ -145,7 +147,9 @@ class UploadQueries:
 class UploadMutations:
     """What can be done to uploads."""
 
-    @mutation(scoped(Scope.UPLOADS_WRITE), UploadFace, refuses=(InvalidInput, UploadTooLarge, StorageFull))
+    @mutation(
+        scoped(Scope.UPLOADS_WRITE), UploadFace, refuses=(InvalidInput, UploadTooLarge, StorageFull, StorageUnavailable)
+    )
     async def create_upload(
         self, info: Info, input: Annotated[CreateUploadInput, strawberry.argument(description="The file to come.")]
     ) -> Upload:
@@ -181,7 +185,9 @@ class UploadMutations:
         return upload
 
     @mutation(
-        scoped(Scope.UPLOADS_WRITE), AssetFace, refuses=(UploadIncomplete, ChecksumMismatch, UploadClosed, StorageFull)
+        scoped(Scope.UPLOADS_WRITE),
+        AssetFace,
+        refuses=(UploadIncomplete, ChecksumMismatch, UploadClosed, StorageFull, StorageUnavailable),
     )
     async def complete_upload(
         self, info: Info, input: Annotated[CompleteUploadInput, strawberry.argument(description="Which one.")]
@@ -205,6 +211,8 @@ class UploadMutations:
             )
         except StorageFullError as full:
             raise StorageFull from full
+        except StorageUnavailableError as away:
+            raise StorageUnavailable from away
         except ChecksumMismatch:
             await _start_over(info, upload, stored)
             raise
@@ -219,6 +227,13 @@ class UploadMutations:
             upload = await work.upload(info.context.me, input.id, Right.EDIT)
             upload.abort(await work.now())
             await work.doom(upload.object_id)
+            stored = await work.session.get_one(StoredObject, upload.object_id)
+        if stored.upload_handle is not None:
+            # The sweeper would, a little later; but the client has been told that it takes no more.
+            with suppress(StorageUnavailableError):
+                await info.context.resources.storage.discard_upload(
+                    PendingUpload(key=stored.key, handle=stored.upload_handle)
+                )
         return upload
 
 
@@ -229,6 +244,8 @@ async def _begun(info: Info, upload_id: str, project_id: str, content_type: str,
         handle = await info.context.resources.storage.begin_upload(upload_id, key)
     except StorageFullError as full:
         raise StorageFull from full
+    except StorageUnavailableError as away:
+        raise StorageUnavailable from away
     return StoredObject(
         project_id=project_id, key=key, content_type=content_type, expires_at=expires_at, upload_handle=handle
     )

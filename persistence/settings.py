@@ -58,10 +58,23 @@ def _number(least: float, most: float, cast: type[int] | type[float] = int) -> A
         except ValueError:
             raise SettingError(f"{name} must be a number, not {raw!r}") from None
         if not least <= number <= most:
-            raise SettingError(f"{name} must be between {least:g} and {most:g}, not {number:g}")
+            raise SettingError(f"{name} must be between {_shown(least)} and {_shown(most)}, not {_shown(number)}")
         return number
 
     return read
+
+
+def _shown(number: float) -> str:
+    return str(number) if isinstance(number, int) else f"{number:g}"
+
+
+def _origins(name: str, raw: str) -> tuple[str, ...]:
+    words = _words(name, raw)
+    for word in words:
+        parts = urlsplit(word)
+        if word != "*" and (parts.scheme not in {"http", "https"} or not parts.netloc or parts.path):
+            raise SettingError(f"{name} must list origins such as https://app.example.org, or be *; not {word!r}")
+    return words
 
 
 def _words(_: str, raw: str) -> tuple[str, ...]:
@@ -166,7 +179,7 @@ class Settings:
     s3_secret_access_key: str | None = _setting(_text, None, by_file=True)
     scratch_path: Path = _setting(_folder, Path(".reelgraph/scratch"))
     """Where workers keep part files and cached originals; may be emptied while no worker runs."""
-    allowed_origins: tuple[str, ...] = _setting(_words, ())
+    allowed_origins: tuple[str, ...] = _setting(_origins, ())
     """Web origins (scheme://host:port) that may call the API from a browser, or * for any."""
     open_registration: bool = _setting(_flag, True)
     """Whether strangers may make accounts for themselves."""

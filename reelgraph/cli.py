@@ -108,8 +108,7 @@ def worker() -> None:
     from reelgraph.stack import WORKING
     from tasks.worker import run
 
-    print(WORKING, flush=True)
-    uvloop.run(run(settings))
+    uvloop.run(run(settings, ready=lambda: print(WORKING, flush=True)))
 
 
 @app.command()
@@ -207,6 +206,8 @@ def _settings(*, redis: bool = True) -> Settings:
         level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
     )
     logging.getLogger("authlib").setLevel(max(logging.INFO, logging.getLogger().level))  # its DEBUG lines hold tokens
+    if redis:
+        logging.getLogger("alembic").setLevel(logging.WARNING)  # whoever does not migrate only looks, and often
     logging.getLogger("taskiq.receiver").setLevel(logging.ERROR)  # it warns of being stopped, which is what we do
     import uvloop
 

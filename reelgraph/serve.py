@@ -29,6 +29,7 @@ def serve(settings: Settings, *, host: str | None, port: int | None, public_url_
     listening_on = _url_of(*listener.getsockname()[:2])
     if not public_url_is_set:
         settings = replace(settings, public_url=listening_on)
+    asyncio.run(_keys_ready(settings))
     # Late, for the application is most of the start-up time and a taken port should be told at once.
     from graph.app import create_app
 
@@ -50,6 +51,20 @@ def serve(settings: Settings, *, host: str | None, port: int | None, public_url_
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     print(f"{LISTENING} {listening_on}", flush=True)
     _Server(config, draining).run(sockets=[listener])
+
+
+async def _keys_ready(settings: Settings) -> None:
+    """Make or open the signing keys: what stands in the way is told before anything runs. Raises SettingError."""
+    from sqlalchemy.exc import ProgrammingError
+
+    from graph.oauth.keys import SigningKeys
+    from persistence.database import Database
+
+    async with Database.opened(settings) as database:
+        try:
+            await SigningKeys(database, settings).ensure()
+        except ProgrammingError as error:
+            raise StartError("the database does not have our tables; run `reelgraph migrate` first") from error
 
 
 class _Server(uvicorn.Server):

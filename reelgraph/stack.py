@@ -162,13 +162,15 @@ def environment_of(home: Home) -> dict[str, str]:
     ports = {name: home.last_port(name) for name in ("postgres", "redis", "api")}
     if not all(ports.values()):
         raise StartError(f"nothing was ever started in {home.path}; `make up` starts it")
-    return _environment(
+    environment = _environment(
         {},
         home,
         ports["api"],
         database_url=postgres_server.url(home, ports["postgres"]),
         redis_url=redis_server.url(home, ports["redis"]),
     )
+    del environment["DRAIN_SECONDS"]  # not the home's to say
+    return environment
 
 
 def _environment(

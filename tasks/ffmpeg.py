@@ -12,6 +12,7 @@ from pathlib import Path
 from tasks.process import Limits, run
 
 OLDEST = (5, 1)
+FASTEST = 100_000.0
 NEEDED_ENCODERS = frozenset({"libx264", "libx265", "aac"})
 NEEDED_FILTERS = frozenset({"xfade", "drawtext", "overlay", "fps", "tpad", "aresample", "amix", "adelay"})
 FONT = Path(__file__).parent / "fonts" / "DejaVuSans.ttf"
@@ -139,8 +140,14 @@ def _progress(values: dict[str, str], total_frames: int) -> FfmpegProgress:
         frame=int(_number(values.get("frame"))),
         total_frames=total_frames,
         fps=_number(values.get("fps")),
-        speed=_number(values.get("speed", "").removesuffix("x")),
+        speed=_speed(values.get("speed", "")),
     )
+
+
+def _speed(text: str) -> float:
+    """FFmpeg's figure; its last report may divide by next to nothing, and tells nothing then."""
+    speed = _number(text.removesuffix("x"))
+    return speed if speed < FASTEST else 0.0
 
 
 def _number(text: str | None) -> float:

@@ -65,8 +65,8 @@ async def _encoded(lease: Lease, plan: Plan) -> Path:
                 fraction=0.05 + 0.9 * progress.fraction,
                 frames=progress.frame,
                 total_frames=plan.frames,
-                fps=progress.fps,
-                speed=progress.speed,
+                fps=progress.fps or None,
+                speed=progress.speed or None,
                 eta_seconds=progress.eta_seconds,
             )
         )

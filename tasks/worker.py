@@ -34,8 +34,13 @@ STOP_SECONDS = 5.0
 UNEXPECTED = Failure(code="INTERNAL", message="Something went wrong on our side; the worker's log says what.")
 
 
-async def run(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT; then claim nothing more, finish or hand back what runs, and return."""
+async def run(settings: Settings, *, ready: Callable[[], None]) -> None:
+    """Work until SIGTERM or SIGINT; then claim nothing more, finish or hand back what runs, and return.
+
+    `ready` is called when it has all it needs. Raises SettingError.
+    """
+    if not settings.render_slots + settings.light_slots:
+        raise SettingError("RENDER_SLOTS and LIGHT_SLOTS must not both be 0: the worker would never do anything")
     if settings.render_slots:
         # Asked now, and off the loop: a worker that cannot render says so when it starts, not in the middle of a job.
         try:
@@ -47,6 +52,7 @@ async def run(settings: Settings) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, worker.draining.set)
+        ready()
         await worker.run()
 
 

@@ -1,9 +1,13 @@
+import asyncio
 import os
 import subprocess
 import sys
 
 import pytest
 
+from graph.oauth.keys import SigningKeys
+from persistence.database import Database
+from persistence.settings import Settings
 from reelgraph import embedded
 from reelgraph.home import Home
 
@@ -103,3 +107,25 @@ def test_a_second_start_in_the_same_home_says_who_has_it(tmp_path):
     assert done.returncode == 1
     assert done.stderr.startswith(f"reelgraph: already running at http://127.0.0.1:8123 (process {os.getpid()}). ")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_database_that_was_never_migrated_and_another_secret_are_one_line_each(tmp_path):
+    with embedded.running(tmp_path, fsync=False) as servers:
+        right = COMPLETE | {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url}
+        bare = reelgraph("api", "--port", "0", **right)
+        assert (bare.returncode, bare.stdout) == (1, "")
+        assert bare.stderr == "reelgraph: the database does not have our tables; run `reelgraph migrate` first\n"
+        assert reelgraph("migrate", **right).returncode == 0
+        settings = Settings.read(right)
+
+        async def first_key() -> None:
+            async with Database.opened(settings) as database:
+                await SigningKeys(database, settings).ensure()
+
+        asyncio.run(first_key())
+        other = reelgraph(
+            "api", "--port", "0", **right | {"SECRET_KEY": "another secret, which is as long as it must be"}
+        )
+        assert other.returncode == 2
+        assert other.stderr.startswith("reelgraph: SECRET_KEY is not ")
+        assert other.stderr.count("\n") == 1
