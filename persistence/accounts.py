@@ -115,11 +115,13 @@ async def register_client(
     *,
     name: str,
     redirect_uris: Iterable[str] = (),
-    scopes: Iterable[Scope] = frozenset(Scope) - {Scope.ADMIN},
+    scopes: Iterable[Scope] | None = None,
     public: bool = False,
     owner: User | None = None,
 ) -> tuple[OAuthClient, str | None]:
     """Register a program and return it with its secret (None for a public one), which is not kept and shown once.
+
+    It may have the scopes given, or all but admin.
 
     With an owner, a confidential client may also get tokens for itself (client credentials): it then acts as that user.
     """
@@ -132,7 +134,7 @@ async def register_client(
     client = OAuthClient(
         name=clean_name(name),
         redirect_uris=uris,
-        scope=scope_text(scopes),
+        scope=scope_text(frozenset(Scope) - {Scope.ADMIN} if scopes is None else scopes),
         secret_digest=digest_of(secret) if secret else None,
         owner_id=owner.id if owner else None,
     )

@@ -105,7 +105,7 @@ def worker() -> None:
     settings = _settings()
     import uvloop
 
-    from reelgraph.stack import WORKING
+    from reelgraph.process import WORKING
     from tasks.worker import run
 
     uvloop.run(run(settings, ready=lambda: print(WORKING, flush=True)))
@@ -205,7 +205,6 @@ def _settings(*, redis: bool = True) -> Settings:
     logging.basicConfig(
         level=settings.log_level, stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
     )
-    logging.getLogger("authlib").setLevel(max(logging.INFO, logging.getLogger().level))  # its DEBUG lines hold tokens
     if redis:
         logging.getLogger("alembic").setLevel(logging.WARNING)  # whoever does not migrate only looks, and often
     logging.getLogger("taskiq.receiver").setLevel(logging.ERROR)  # it warns of being stopped, which is what we do

@@ -27,7 +27,7 @@ async def create_client(
             session,
             name=name,
             redirect_uris=redirect_uris,
-            scopes=scopes or frozenset(Scope) - {Scope.ADMIN},
+            scopes=scopes or None,
             public=public,
             owner=owner,
         )

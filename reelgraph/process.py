@@ -19,6 +19,11 @@ _LOG_BYTES = 10 * 2**20
 _TAIL_LINES = 12
 _PR_GET_PDEATHSIG = 2
 
+LISTENING = "Listening on"
+"""What an API process says, before its address, once the port is its own."""
+WORKING = "Working"
+"""What a worker says, in a line of its own, once it has everything it needs."""
+
 
 def tethered(
     argv: Sequence[str | Path], *, death: Signals = Signals.SIGKILL, identity: str = "-", lifeline: str = "-"

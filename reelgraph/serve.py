@@ -12,7 +12,7 @@ import uvicorn
 
 from persistence.settings import Settings
 from reelgraph.home import StartError
-from reelgraph.stack import LISTENING
+from reelgraph.process import LISTENING
 
 _HOST, _PORT = "127.0.0.1", 8000
 _GRACE = 5  # seconds that running requests get at a stop

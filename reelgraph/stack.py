@@ -12,14 +12,11 @@ from typing import Never
 from persistence.settings import Settings
 from reelgraph import embedded, postgres_server, redis_server
 from reelgraph.home import Home, StartError
-from reelgraph.process import Process, command, ending, tethered
+from reelgraph.process import LISTENING, WORKING, Process, command, ending, tethered
 
 _OURS_BY_FILE = {"DATABASE_URL_FILE", "REDIS_URL_FILE", "SECRET_KEY_FILE"}
 """The other spelling of what the home decides itself."""
 USUAL_PORT = 8000
-WORKING = "Working"
-LISTENING = "Listening on"
-"""What a worker says, in a line of its own, once it has everything it needs."""
 _LOOK_AGAIN = 0.2  # seconds between two looks at the children
 _STEADY = 60.0  # seconds after which a death is forgotten
 _LONGEST_PAUSE = 30.0

@@ -17,8 +17,7 @@ from domain.viewer import Scope
 from persistence.accounts import register_client
 from persistence.database import Database
 from persistence.settings import Settings
-from reelgraph.process import Process, command
-from reelgraph.stack import WORKING
+from reelgraph.process import WORKING, Process, command
 from tests.wire import Caller, token_for
 
 

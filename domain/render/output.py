@@ -8,8 +8,8 @@ from typing import Any, Self
 from domain.entity import Worded
 from domain.refusals import Problem
 from domain.timeline.edit import Canvas
+from domain.timeline.rules import LARGEST_SIDE, SMALLEST_SIDE, side_problems
 
-SMALLEST_SIDE, LARGEST_SIDE = 16, 4096
 BEST_CRF, WORST_CRF = 0, 51
 
 
@@ -37,12 +37,7 @@ class Output:
 
     def problems(self) -> list[Problem]:
         """Everything that is wrong with it; empty when it can be made."""
-        found: list[Problem] = []
-        for name, side in (("width", self.width), ("height", self.height)):
-            if not SMALLEST_SIDE <= side <= LARGEST_SIDE:
-                found.append(Problem(name, f"it must be {SMALLEST_SIDE} to {LARGEST_SIDE} pixels, not {side}"))
-            elif side % 2:
-                found.append(Problem(name, f"it must be even, not {side}"))
+        found = list(side_problems("", self.width, self.height))
         if not BEST_CRF <= self.crf <= WORST_CRF:
             found.append(Problem("crf", f"it must be {BEST_CRF} to {WORST_CRF}, not {self.crf}"))
         return found

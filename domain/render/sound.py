@@ -22,24 +22,24 @@ def sound(graph: Graph, stage: Stage, clip: Placed) -> str | None:
     match clip.clip.content:
         case Text() | Image():
             return None
-        case Video() as video:
+        case Video() as heard:
             fade_in, fade_out = clip.fade_in, clip.fade_out
-        case Audio() as video:
-            fade_in, fade_out = video.fade_in, video.fade_out
-    source = stage.sources[video.asset_id]
-    if not source.facts.has_sound or not video.volume:
+        case Audio() as heard:
+            fade_in, fade_out = heard.fade_in, heard.fade_out
+    source = stage.sources[heard.asset_id]
+    if not source.facts.has_sound or not heard.volume:
         return None
     start = samples(clip.start, stage.rate)
     length = samples(clip.end, stage.rate) - start
     faded_in = samples(clip.start + fade_in, stage.rate) - start
     fading_out = samples(clip.end - fade_out, stage.rate) - start
-    number = graph.open(source.input(at=video.in_ / stage.rate, max_pixels=stage.max_pixels))
+    number = graph.open(source.input(at=heard.in_ / stage.rate, max_pixels=stage.max_pixels))
     return graph.chain(
         *_stereo(source.facts.channels),
         # Cut or padded to begin with exactly this sample of the source, gaps filled with silence.
-        f"aresample=async=1:min_comp=0.00001:first_pts={samples(video.in_, stage.rate)}",
+        f"aresample=async=1:min_comp=0.00001:first_pts={samples(heard.in_, stage.rate)}",
         *exactly(length),
-        *([f"volume={video.volume:g}"] if video.volume != 1 else []),
+        *([f"volume={heard.volume:g}"] if heard.volume != 1 else []),
         *([f"afade=in:0:{faded_in}"] if fade_in else []),
         *([f"afade=out:{fading_out}:{length - fading_out}"] if fade_out else []),
         *([f"adelay={start}S:all=1"] if start else []),

@@ -36,12 +36,17 @@ def problems(timeline: Timeline, facts: Facts) -> list[Problem]:
 
 
 def _canvas(canvas: Canvas) -> Iterator[Problem]:
-    for name, side in (("width", canvas.width), ("height", canvas.height)):
-        if not SMALLEST_SIDE <= side <= LARGEST_SIDE:
-            yield Problem(f"canvas.{name}", f"it must be {SMALLEST_SIDE} to {LARGEST_SIDE} pixels, not {side}")
-        elif side % 2:
-            yield Problem(f"canvas.{name}", f"it must be even, not {side}")
+    yield from side_problems("canvas.", canvas.width, canvas.height)
     yield from _rate(canvas)
+
+
+def side_problems(path: str, width: int, height: int) -> Iterator[Problem]:
+    """What is wrong with the sides of a picture, of a canvas or of what is made of it."""
+    for name, side in (("width", width), ("height", height)):
+        if not SMALLEST_SIDE <= side <= LARGEST_SIDE:
+            yield Problem(f"{path}{name}", f"it must be {SMALLEST_SIDE} to {LARGEST_SIDE} pixels, not {side}")
+        elif side % 2:
+            yield Problem(f"{path}{name}", f"it must be even, not {side}")
 
 
 def _rate(canvas: Canvas) -> Iterator[Problem]:

@@ -27,8 +27,7 @@ from persistence.accounts import register_client
 from persistence.database import Database
 from persistence.settings import Settings
 from reelgraph import embedded
-from reelgraph.process import Process
-from reelgraph.stack import WORKING
+from reelgraph.process import WORKING, Process
 from tests import media, s3
 from tests.deploy import compose, image
 from tests.docs.pages import blocks
