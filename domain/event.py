@@ -1,4 +1,7 @@
-"""What happened in a project: its log, told from the changes themselves so that nobody can forget to tell."""
+"""What happened in a project: its log, told from the changes themselves so that nobody can forget to tell.
+
+Of a family of jobs only the head is told of: its children are how it works, not what happened.
+"""
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
@@ -85,7 +88,7 @@ def added(entity: object) -> Iterator[Happening]:
             yield Happening(entity.project_id, ProjectEventKind.ASSET_ADDED, entity.id)
             if kind := _ASSET_KINDS.get(entity.state):
                 yield Happening(entity.project_id, kind, entity.id)
-        case Job():
+        case Job() if entity.parent_id is None:
             yield Happening(entity.project_id, _JOB_KINDS[entity.state], entity.id)
         case _:
             return
@@ -103,7 +106,7 @@ def changed(entity: object, fields: AbstractSet[str]) -> Iterator[Happening]:
             yield Happening(entity.project_id, ProjectEventKind.MEMBER_CHANGED, entity.user_id)
         case Asset() if "state" in fields and entity.state in _ASSET_KINDS:
             yield Happening(entity.project_id, _ASSET_KINDS[entity.state], entity.id)
-        case Job() if "state" in fields:
+        case Job() if "state" in fields and entity.parent_id is None:
             yield Happening(entity.project_id, _JOB_KINDS[entity.state], entity.id)
         case _:
             return

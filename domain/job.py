@@ -10,32 +10,40 @@
 
 A state is changed by the verbs below on a locked row, and by nothing else. Everything a worker says carries the
 fencing token of its claim: a worker that was given up, and comes back, has no say.
+
+A job may hand its work to children (`fork`): it stays PROCESSING without a worker until all of them have ended, and
+then waits in line for its next step. A family fails and is cancelled as one.
 """
 
+import zlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, WriteOnlyMapped, mapped_column, relationship
 
+from domain.attempt import Attempt, Failure, Outcome, fit
 from domain.entity import Base, Entity, Worded, new_id
-from domain.kinds import JobKind, Pool, Spec
-from domain.refusals import IdempotencyKeyReused, InvalidInput, JobAlreadyEnded, JobNotRetryable
+from domain.kinds import JobKind, Pool
+from domain.refusals import JobAlreadyEnded, JobNotRetryable
 
 MOST_FAILURES = 3
 """A job is tried again until it has failed so often."""
 MOST_LOSSES = 3
-"""A job whose workers vanish so often is taken for what kills them."""
+"""A job whose workers vanish so often is taken for what kills them. For its last try it has a worker for itself."""
 FIRST_BACKOFF = timedelta(seconds=2)
+JITTER = 0.25
+"""By so much of itself a wait may grow, so that what failed together is not tried again together."""
 KEY_LENGTH = 200
+
+WORKER_LOST, OVERDUE = "WORKER_LOST", "OVERDUE"
 
 
 class JobState(Worded):
     """Where a job is in its life."""
 
-    QUEUED = "QUEUED", "Waits for a worker."
-    PROCESSING = "PROCESSING", "A worker is at it; `progress` says how far."
+    QUEUED = "QUEUED", "Waits for a worker, or for its time to come."
+    PROCESSING = "PROCESSING", "A worker or its children are at it; `progress` says how far."
     COMPLETED = "COMPLETED", "Done: `asset` is what came of it."
     FAILED = "FAILED", "Given up; `error` says why."
     CANCELLED = "CANCELLED", "Stopped on request; nothing of it was kept."
@@ -49,30 +57,33 @@ class JobState(Worded):
 ENDED = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCELLED})
 
 
+class Priority(Worded):
+    """Which jobs of a pool come first, whoever they belong to."""
+
+    LOW = "LOW", "When nothing else waits."
+    NORMAL = "NORMAL", "As most."
+    HIGH = "HIGH", "Before all others."
+
+    @property
+    def rank(self) -> int:
+        """As it is kept: the higher comes first."""
+        return list(Priority).index(self) - 1
+
+
 class LeaseLost(Exception):
     """The job is no longer this worker's: it was given to another, or is gone."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Failure:
-    """Why an attempt failed. A hopeless one (the input's fault) is not tried again."""
+class Terms:
+    """On what terms a worker has a job."""
 
-    code: str
-    message: str
-    hopeless: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """How far an attempt has come. `fraction` is between 0 and 1, `speed` in output seconds per second."""
-
-    stage: str
-    fraction: float = 0.0
-    frames: int | None = None
-    total_frames: int | None = None
-    fps: float | None = None
-    speed: float | None = None
-    eta_seconds: float | None = None
+    lease: timedelta
+    """How long it may stay silent."""
+    attempt: timedelta
+    """How long one attempt may take."""
+    job: timedelta
+    """How long all of it may take, from the first claim on."""
 
 
 class Job(Entity, Base):
@@ -80,14 +91,26 @@ class Job(Entity, Base):
 
     __tablename__ = "jobs"
     __table_args__ = (
-        Index("ix_jobs_claim", "pool", text("priority DESC"), "queued_at", postgresql_where=text("state = 'QUEUED'")),
-        Index("ix_jobs_leases", "lease_expires_at", postgresql_where=text("state = 'PROCESSING'")),
+        # None of these has a column that a heartbeat writes, so that it need not touch any index.
+        Index("ix_jobs_claim", "pool", text("priority DESC"), "turn", "queued_at", postgresql_where=text("in_line")),
+        Index("ix_jobs_turns", "pool", "priority", "turn", postgresql_where=text("attempt > 0")),
+        Index("ix_jobs_turns_of_user", "user_id", "pool", "priority", "turn"),
+        Index("ix_jobs_scheduled", "not_before", postgresql_where=text("state = 'QUEUED' AND NOT in_line")),
+        Index("ix_jobs_processing", "claimed_at", postgresql_where=text("state = 'PROCESSING'")),
         Index("ix_jobs_project_id_created_at", "project_id", "created_at", "id"),
+        Index(
+            "ix_jobs_ended",
+            "state",
+            "ended_at",
+            postgresql_where=text("state IN ('COMPLETED', 'FAILED', 'CANCELLED')"),
+        ),
+        Index("ix_jobs_created_at_id", "created_at", "id"),
+        Index("ix_jobs_family", "parent_id", "state", postgresql_where=text("parent_id IS NOT NULL")),
         Index(
             "uq_jobs_active_render",
             "project_id",
             unique=True,
-            postgresql_where=text("kind = 'RENDER' AND state IN ('QUEUED', 'PROCESSING')"),
+            postgresql_where=text("kind = 'RENDER' AND parent_id IS NULL AND state IN ('QUEUED', 'PROCESSING')"),
         ),
         UniqueConstraint("project_id", "idempotency_key"),
     )
@@ -95,13 +118,30 @@ class Job(Entity, Base):
     kind: Mapped[JobKind]
     pool: Mapped[Pool]
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
-    user_id: Mapped[str | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"), index=True)
+    user_id: Mapped[str | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"))
     queued_at: Mapped[datetime]
     asset_id: Mapped[str | None] = mapped_column(ForeignKey("assets.id", ondelete="SET NULL"), index=True, default=None)
     """The asset it examines, or the one it made."""
     idempotency_key: Mapped[str | None] = mapped_column(String(KEY_LENGTH), default=None)
     request_digest: Mapped[str | None] = mapped_column(String(64), default=None)
+
+    parent_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), default=None)
+    root_id: Mapped[str | None] = mapped_column(String(32), default=None)
+    """The head of its family; None for one that is that itself."""
+    weight: Mapped[float] = mapped_column(default=1.0)
+    """How much of its parent's progress it is, next to its siblings."""
+    step: Mapped[int] = mapped_column(default=0)
+    """Counts the forks: which part of its work comes next."""
+    floor: Mapped[float] = mapped_column(default=0.0)
+    """Where the progress of the present step begins."""
+    share: Mapped[float] = mapped_column(default=0.0)
+    """What part of the whole the children make while it waits for them."""
+
     priority: Mapped[int] = mapped_column(default=0)
+    turn: Mapped[int | None] = mapped_column(BigInteger, default=None)
+    """Its place in the fair order of its pool and priority (see `Work.line_up`)."""
+    in_line: Mapped[bool] = mapped_column(default=True)
+    """Whether a worker may take it now."""
     not_before: Mapped[datetime | None] = mapped_column(default=None)
 
     state: Mapped[JobState] = mapped_column(default=JobState.QUEUED)
@@ -115,6 +155,10 @@ class Job(Entity, Base):
     token: Mapped[str | None] = mapped_column(String(32), default=None)
     worker: Mapped[str | None] = mapped_column(String(200), default=None)
     lease_expires_at: Mapped[datetime | None] = mapped_column(default=None)
+    claimed_at: Mapped[datetime | None] = mapped_column(default=None)
+    attempt_ends_at: Mapped[datetime | None] = mapped_column(default=None)
+    ends_by: Mapped[datetime | None] = mapped_column(default=None)
+    """When all of it must have ended; known from the first claim on."""
     started_at: Mapped[datetime | None] = mapped_column(default=None)
     ended_at: Mapped[datetime | None] = mapped_column(default=None)
     error_code: Mapped[str | None] = mapped_column(String(64), default=None)
@@ -129,7 +173,11 @@ class Job(Entity, Base):
     eta_seconds: Mapped[float | None] = mapped_column(default=None)
     beat: Mapped[int] = mapped_column(default=0)
     """Counts the heartbeats of this attempt."""
+    beat_at: Mapped[datetime | None] = mapped_column(default=None)
     version: Mapped[int] = mapped_column(init=False)
+
+    attempts: WriteOnlyMapped[Attempt] = relationship(init=False, passive_deletes=True)
+    """Those that have ended: the verbs add to them, reads go by the table."""
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 - SQLAlchemy's own spelling
 
@@ -137,6 +185,16 @@ class Job(Entity, Base):
     def stamp(self) -> tuple[int, int, int]:
         """Orders what was read of the job. A heartbeat may be forgotten in a crash, so it counts last."""
         return (self.version, self.attempt, self.beat)
+
+    @property
+    def waits_for_children(self) -> bool:
+        """Whether it has handed its work on and is nobody's until that is done."""
+        return self.state == JobState.PROCESSING and self.token is None and not self.in_line
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether one more worker that vanishes with it is one too many."""
+        return self.losses >= MOST_LOSSES - 1
 
     # What the world outside asks
 
@@ -146,31 +204,38 @@ class Job(Entity, Base):
             return
         if self.state.ended:
             raise JobAlreadyEnded(state=self.state)
-        if self.state == JobState.QUEUED:
+        self.cancel_requested = True
+        if self.in_line or self.state == JobState.QUEUED:
             self._end(JobState.CANCELLED, now)
-        else:
-            self.cancel_requested = True
 
     def retry(self, now: datetime) -> None:
         """Start over, with a fresh budget, what failed or was cancelled."""
         if self.state not in {JobState.FAILED, JobState.CANCELLED}:
             raise JobNotRetryable(state=self.state)
-        self.failures = self.losses = 0
+        self.failures = self.losses = self.step = 0
+        self.floor = self.share = 0.0
         self.error_code = self.error_message = None
         self.cancel_requested = False
-        self.started_at = self.ended_at = None
+        self.started_at = self.ended_at = self.ends_by = None
+        self.turn = None  # it goes to the end of the line, or retrying would be a way past others
         self._queue(now, wait=timedelta())
+
+    def due(self) -> None:
+        """Its time has come: it may be taken."""
+        self.in_line, self.not_before = True, None
 
     # What a worker says
 
-    def claim(self, worker: str, now: datetime, lease: timedelta) -> None:
+    def claim(self, worker: str, now: datetime, terms: Terms) -> None:
         """Take it: a new attempt with a token and a lease of its own."""
-        self.state = JobState.PROCESSING
+        self.state, self.in_line = JobState.PROCESSING, False
         self.attempt += 1
         self.token, self.worker = new_id(), worker
-        self.lease_expires_at = now + lease
+        self.lease_expires_at = now + terms.lease
         self.started_at = self.started_at or now
-        self.not_before = None
+        self.claimed_at, self.not_before = now, None
+        self.ends_by = ends_by = self.ends_by or now + terms.job
+        self.attempt_ends_at = min(now + terms.attempt, ends_by)
         self._forget_progress("starting")
 
     def held(self, token: str) -> None:
@@ -181,6 +246,7 @@ class Job(Entity, Base):
     def complete(self, token: str, now: datetime, *, asset_id: str | None = None) -> None:
         """It is done. Too late to cancel: what was made is kept."""
         self.held(token)
+        self._record(Outcome.COMPLETED, now)
         self.asset_id = asset_id or self.asset_id
         self.stage, self.fraction, self.eta_seconds = "done", 1.0, 0.0
         self.frames = self.total_frames  # the last heartbeat may have told of fewer
@@ -190,101 +256,128 @@ class Job(Entity, Base):
     def fail(self, token: str, failure: Failure, now: datetime) -> None:
         """The attempt failed: try again after a while, or give up."""
         self.held(token)
-        self.failures += 1
-        # No database keeps a NUL, and what a program said before it died may hold some.
-        self.error_code, self.error_message = failure.code, failure.message.replace("\0", "")[:4000]
-        if self.cancel_requested:
-            self._end(JobState.CANCELLED, now)
-        elif failure.hopeless or self.failures >= MOST_FAILURES:
-            self._end(JobState.FAILED, now)
-        else:
-            self._queue(now, wait=FIRST_BACKOFF * 2 ** (self.failures - 1))
+        self._fail(failure, now)
 
     def stopped(self, token: str, now: datetime) -> None:
         """The worker stopped it because that was asked for."""
         self.held(token)
+        self._record(Outcome.CANCELLED, now)
         self._end(JobState.CANCELLED, now)
 
     def hand_back(self, token: str, now: datetime) -> None:
         """The worker is going away: another one starts over, and nothing is spent."""
         self.held(token)
+        self._record(Outcome.HANDED_BACK, now)
         if self.cancel_requested:
             self._end(JobState.CANCELLED, now)
         else:
             self._queue(now, wait=timedelta())
 
+    def fork(self, token: str, now: datetime, *, stage: str, share: float) -> None:
+        """Children take over; they make this share of the whole. The worker is free."""
+        self.held(token)
+        self._record(Outcome.FORKED, now)
+        self.step += 1
+        self.floor = self.fraction
+        self.share = min(share, 1 - self.floor)
+        self._let_go()
+        self.attempt_ends_at = self.ends_by
+        self.error_code = self.error_message = None
+        self._forget_progress(stage)
+
+    # What the sweeper finds
+
     def lose(self, now: datetime) -> None:
         """The lease ran out. The first loss is the worker's misfortune, waits for nothing and spends nothing."""
         self.losses += 1
+        failure = Failure(
+            code=WORKER_LOST,
+            message=f"{self.losses} workers vanished while they were at it; the last was {self.worker}.",
+        )
+        self._record(Outcome.LOST, now)
         if self.cancel_requested:
             self._end(JobState.CANCELLED, now)
         elif self.losses >= MOST_LOSSES:
-            self.error_code = "WORKER_LOST"
-            self.error_message = f"{self.losses} workers vanished while they were at it; the last was {self.worker}."
+            self._give_up(failure, now)
+        else:
+            self._queue(now, wait=timedelta() if self.losses == 1 else self._backoff(self.losses - 1))
+
+    def overrun(self, now: datetime) -> None:
+        """Its time is over and nobody has said so: the worker hangs, or its children take too long."""
+        if self.waits_for_children:
+            self.child_failed(_overdue(self.ends_by))
+        else:
+            self._fail(_overdue(self.attempt_ends_at), now)
+
+    # What becomes of its children
+
+    def child_failed(self, failure: Failure) -> None:
+        """A child was given up: it will fail too, as soon as the others have stopped."""
+        self.error_code, self.error_message = self.error_code or failure.code, self.error_message or failure.message
+
+    def children_ended(self, now: datetime) -> None:
+        """The last of its children has ended: go on, or end as they did."""
+        if self.cancel_requested:
+            self._end(JobState.CANCELLED, now)
+        elif self.error_code is not None:
             self._end(JobState.FAILED, now)
         else:
-            self._queue(now, wait=timedelta() if self.losses == 1 else FIRST_BACKOFF)
+            self.floor, self.share = self.floor + self.share, 0.0
+            self.fraction = max(self.fraction, self.floor)
+            self.in_line, self.queued_at = True, now
+
+    def _fail(self, failure: Failure, now: datetime) -> None:
+        self.failures += 1
+        self._record(Outcome.FAILED, now, failure)
+        self.error_code, self.error_message = failure.code, fit(failure.message)
+        if self.cancel_requested:
+            self._end(JobState.CANCELLED, now)
+        elif failure.hopeless or self.failures >= MOST_FAILURES or (self.ends_by and now >= self.ends_by):
+            self._end(JobState.FAILED, now)
+        else:
+            self._queue(now, wait=self._backoff(self.failures))
+
+    def _give_up(self, failure: Failure, now: datetime) -> None:
+        self.error_code, self.error_message = failure.code, failure.message
+        self._end(JobState.FAILED, now)
+
+    def _backoff(self, tries: int) -> timedelta:
+        """Longer each time; by a chance that is drawn from its id, so that the rule stays a rule."""
+        drawn = zlib.crc32(f"{self.id} {tries}".encode()) / 2**32
+        return FIRST_BACKOFF * 2 ** (tries - 1) * (1 + JITTER * drawn)
+
+    def _record(self, outcome: Outcome, now: datetime, failure: Failure | None = None) -> None:
+        attempt = Attempt(
+            job_id=self.id,
+            number=self.attempt,
+            worker=self.worker,
+            started_at=self.claimed_at,
+            ended_at=now,
+            outcome=outcome,
+        )
+        if failure:
+            attempt.blame(failure)
+        self.attempts.add(attempt)
 
     def _queue(self, now: datetime, *, wait: timedelta) -> None:
         self.state = JobState.QUEUED
         self.queued_at = now
-        self.not_before = now + wait if wait else None
-        self.token = self.worker = self.lease_expires_at = None
+        self.in_line, self.not_before = not wait, now + wait if wait else None
+        self.worker = None
+        self._let_go()
         self._forget_progress("queued")
 
     def _end(self, state: JobState, now: datetime) -> None:
-        self.state, self.ended_at = state, now
-        self.token = self.lease_expires_at = None
+        self.state, self.ended_at, self.in_line = state, now, False
+        self._let_go()
+
+    def _let_go(self) -> None:
+        self.token = self.lease_expires_at = self.attempt_ends_at = None
 
     def _forget_progress(self, stage: str) -> None:
-        self.stage, self.fraction, self.beat = stage, 0.0, 0
+        self.stage, self.fraction, self.beat = stage, self.floor, 0
         self.frames = self.total_frames = self.fps = self.speed = self.eta_seconds = None
 
 
-class JobPayload(Base):
-    """What a job was asked and what came of it, beside its hot row."""
-
-    __tablename__ = "job_payloads"
-
-    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
-    spec: Mapped[dict[str, Any]]
-    result: Mapped[dict[str, Any] | None] = mapped_column(default=None)
-
-
-def clean_key(key: str | None) -> str | None:
-    """Return the idempotency key as it is kept."""
-    if key is not None and not (0 < len(key) <= KEY_LENGTH and key.isprintable()):
-        raise InvalidInput(path="idempotencyKey", problem=f"it must have 1 to {KEY_LENGTH} printable characters")
-    return key
-
-
-@dataclass(frozen=True, kw_only=True)
-class Order:
-    """A job as its maker wants it: what to do, for whom."""
-
-    spec: Spec
-    project_id: str
-    user_id: str | None
-    asset_id: str | None = None
-    idempotency_key: str | None = None
-
-    def place(self, now: datetime) -> tuple[Job, JobPayload]:
-        """The job and what lies beside it, both new."""
-        job = Job(
-            kind=self.spec.kind,
-            pool=self.spec.pool,
-            project_id=self.project_id,
-            user_id=self.user_id,
-            queued_at=now,
-            asset_id=self.asset_id,
-            idempotency_key=clean_key(self.idempotency_key),
-            request_digest=self.spec.digest,
-        )
-        return job, JobPayload(job_id=job.id, spec=self.spec.to_json())
-
-
-def same_request(job: Job, spec: Spec) -> Job:
-    """The job that an idempotency key already made; refused when it was made for another input."""
-    if (job.kind, job.request_digest) != (spec.kind, spec.digest):
-        raise IdempotencyKeyReused(job_id=job.id)
-    return job
+def _overdue(at: datetime | None) -> Failure:
+    return Failure(code=OVERDUE, message=f"It was to be done by {at:%Y-%m-%d %H:%M:%S} UTC, and was not.")

@@ -21,6 +21,7 @@ class Pool(Worded):
     """Which workers' slots a job needs, so that heavy work never blocks a light one."""
 
     RENDER = "render", "Heavy on the processor: renders."
+    SPEECH = "speech", "Heavy on memory: models that listen to sound."
     LIGHT = "light", "Seconds at most: probes and other small things."
 
 
@@ -29,7 +30,12 @@ class Spec:
     """What a job is asked to do. Its fields are plain JSON values."""
 
     kind: ClassVar[JobKind]
-    pool: ClassVar[Pool]
+    usual_pool: ClassVar[Pool]
+
+    @property
+    def pool(self) -> Pool:
+        """Whose slots it needs."""
+        return self.usual_pool
 
     def to_json(self) -> dict[str, Any]:
         """Return it as it is kept."""
@@ -52,12 +58,22 @@ class Spec:
 
 @dataclass(frozen=True, kw_only=True)
 class PauseSpec(Spec):
-    """Take this many seconds."""
+    """Take this many seconds; with parts, let so many children share them."""
 
     kind = JobKind.PAUSE
-    pool = Pool.LIGHT
 
     seconds: float
+    slots: str = Pool.LIGHT.value
+    parts: int = 0
+
+    @property
+    def pool(self) -> Pool:
+        """Any: it tries out the workers."""
+        return Pool(self.slots)
+
+    def split(self) -> "list[PauseSpec]":
+        """What its children take; together as long as itself."""
+        return [PauseSpec(seconds=self.seconds / self.parts, slots=self.slots) for _ in range(self.parts)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +81,7 @@ class IngestSpec(Spec):
     """Examine the file behind this asset."""
 
     kind = JobKind.INGEST
-    pool = Pool.LIGHT
+    usual_pool = Pool.LIGHT
 
     asset_id: str
 
@@ -75,7 +91,7 @@ class RenderSpec(Spec):
     """Render this timeline (as it stood when the render was started) to this output."""
 
     kind = JobKind.RENDER
-    pool = Pool.RENDER
+    usual_pool = Pool.RENDER
 
     timeline: dict[str, Any]
     timeline_version: int

@@ -7,10 +7,10 @@ from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.entity import Base, Entity
-from domain.job import Order
 from domain.kinds import RenderSpec
 from domain.media import MediaFacts
 from domain.membership import Membership
+from domain.order import Order
 from domain.refusals import RenderAlreadyActive, StaleVersion, TimelineEmpty, TimelineInvalid
 from domain.render import Output
 from domain.timeline import Timeline, problems

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import strawberry
@@ -9,8 +10,10 @@ from sqlalchemy import and_, select
 from strawberry import auto
 
 from domain.asset import Asset
-from domain.job import Job, JobState, Order, same_request
-from domain.kinds import JobKind, PauseSpec
+from domain.attempt import Attempt, Outcome
+from domain.job import Job, JobState, Priority
+from domain.kinds import JobKind, PauseSpec, Pool
+from domain.order import Order, same_request
 from domain.project import Project
 from domain.refusals import (
     IdempotencyKeyReused,
@@ -35,11 +38,17 @@ if TYPE_CHECKING:
     from graph.projects import ProjectFace
 
 worded(JobKind)
+worded(Outcome)
+worded(Pool)
+worded(Priority)
 
 LONGEST_PAUSE = 3600.0
+MOST_PARTS = 100
 
 MaybeProject: TypeAlias = Annotated["ProjectFace", strawberry.lazy("graph.projects")] | None
 MaybeAsset: TypeAlias = Annotated["AssetFace", strawberry.lazy("graph.assets")] | None
+MaybeJob: TypeAlias = Annotated["JobFace", strawberry.lazy("graph.jobs")] | None
+Jobs: TypeAlias = Connection[Annotated["JobFace", strawberry.lazy("graph.jobs")]]
 
 
 @face(Job, name="JobProgress")
@@ -63,6 +72,26 @@ class ErrorFace:
     message: str = said("What happened, for people.")
 
 
+@face(Attempt, name="JobAttempt")
+class AttemptFace:
+    """One try at a job, which has ended."""
+
+    number: auto = said("Counts from 1.")
+    worker: auto = said("Who made it: the machine, the process, and a mark of its own.")
+    started_at: auto = said("When the worker took the job.")
+    ended_at: auto = said("When it ended.")
+    outcome: auto = said("How it ended.")
+    exit_code: auto = said("Of the program that failed, if it was one; negative for the signal that killed it.")
+
+    @strawberry.field(description="Why it failed.")
+    def error(self: Any) -> ErrorFace | None:
+        return ErrorFace(code=self.error_code, message=self.error_message or "") if self.error_code else None
+
+    @strawberry.field(description="The last lines that this program said.")
+    def last_lines(self: Any) -> list[str]:
+        return self.tail or []
+
+
 @face(Job)
 class JobFace(Node):
     """One piece of long work: queued, then processed by a worker, then completed, failed or cancelled."""
@@ -71,10 +100,41 @@ class JobFace(Node):
     state: auto = said("Where it is in its life.")
     attempt: auto = said("Which attempt this is; 0 before the first.")
     failures: auto = said("How many attempts have failed since it was started or retried.")
+    pool: auto = said("Whose slots it needs.")
     created_at: auto = said("When it was asked for.")
+    queued_at: auto = said("When it last began to wait.")
+    not_before: auto = said("When it may be taken, if not yet: it was asked for later, or waits before another try.")
+    ends_by: auto = said("When it is given up, however far it is; known once a worker has taken it.")
     started_at: auto = said("When a worker first took it.")
     ended_at: auto = said("When it ended.")
     version: auto = said("Rises with every change of state.")
+
+    @strawberry.field(name="priority", description="Which jobs of its pool come first.")
+    def priority_(self: Any) -> Priority:
+        return next(each for each in Priority if each.rank == self.priority)
+
+    @strawberry.field(
+        description="The tries that have ended, the last first; a hundred at most.", graphql_type=list[AttemptFace]
+    )
+    async def attempts(self: Any, info: Info) -> list[Attempt]:
+        return await info.context.loaders.attempts(self.id)
+
+    @strawberry.field(
+        description="The job that has handed it a part of its work. The two fail and are cancelled together.",
+        graphql_type=MaybeJob,
+    )
+    async def parent(self: Any, info: Info) -> Job | None:
+        return await info.context.loaders.get(Job, self.parent_id)
+
+    @strawberry.field(
+        description="The jobs that it has handed its work to; it goes on when all of them are completed.",
+        graphql_type=Jobs,
+    )
+    async def children(
+        self: Any, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[Job]:
+        where = Job.parent_id == self.id
+        return await connection(info, Job, where, first=first, after=after, last=last, before=before)
 
     @strawberry.field(description="How far it has come.", graphql_type=ProgressFace)
     def progress(self: Any) -> Job:
@@ -117,6 +177,10 @@ class StartPauseInput:
 
     project_id: strawberry.ID = said("Where it is to run.")
     seconds: float = said("How long; at most an hour.")
+    pool: Pool = strawberry.field(default=Pool.LIGHT, description="Which slots it is to take.")
+    parts: int = strawberry.field(default=0, description="So many children share the time between them; 0 for none.")
+    priority: Priority = strawberry.field(default=Priority.NORMAL, description="Which jobs of its pool come first.")
+    not_before: datetime | None = strawberry.field(default=None, description="Not before this time.")
     idempotency_key: str | None = strawberry.field(
         default=None, description="The same key and input again answer with the same job."
     )
@@ -158,9 +222,9 @@ class JobQueries:
         last: Last = None,
         before: Before = None,
     ) -> Connection[Job]:
-        """The jobs of a project, newest first."""
+        """The jobs of a project, newest first; those that are parts of others are among their `children`."""
         await info.context.must_see(project_id)
-        where = [Job.project_id == project_id]
+        where = [Job.project_id == project_id, Job.parent_id.is_(None)]
         if state:
             where.append(Job.state == state)
         if kind:
@@ -176,25 +240,28 @@ class JobMutations:
     async def cancel_job(
         self, info: Info, input: Annotated[CancelJobInput, strawberry.argument(description="Which one.")]
     ) -> Job:
-        """Stop a job: a waiting one at once, a running one within a second. Nothing of it is kept."""
+        """Stop a job: a waiting one at once, a running one within a second. Nothing of it is kept.
+
+        A child is stopped with its whole family.
+        """
         async with info.context.resources.work() as work:
             job = await work.job(info.context.me, input.id, Right.EDIT)
-            job.cancel(await work.now())
+            (await work.head(job)).cancel(await work.now())
         return job
 
     @mutation(scoped(Scope.RENDERS_WRITE), JobFace, refuses=(JobNotRetryable, RenderAlreadyActive))
     async def retry_job(
         self, info: Info, input: Annotated[RetryJobInput, strawberry.argument(description="Which one.")]
     ) -> Job:
-        """Start a failed or cancelled job over."""
+        """Start a failed or cancelled job over. A child starts over with its whole family: the answer is its head."""
         seen = await visible_job(info, input.id)
         async with info.context.resources.work() as work:
             # The project first: it is what keeps two renders from starting at once.
             await work.project(info.context.me, seen.project_id, Right.EDIT)
-            job = await work.job(info.context.me, input.id, Right.EDIT)
+            job = await work.head(await work.job(info.context.me, input.id, Right.EDIT))
             if job.kind == JobKind.RENDER and (active := await work.active_render(job.project_id)):
                 raise RenderAlreadyActive(job_id=active)
-            job.retry(await work.now())
+            await work.retry(job)
         return job
 
     @mutation(scoped(Scope.RENDERS_WRITE), JobFace, refuses=(InvalidInput, IdempotencyKeyReused))
@@ -204,7 +271,9 @@ class JobMutations:
         """Start a job that only takes time, to try out a deployment's queue, workers and live updates."""
         if not 0 < input.seconds <= LONGEST_PAUSE:
             raise InvalidInput(path="seconds", problem=f"it must be more than 0 and at most {LONGEST_PAUSE:g}")
-        spec = PauseSpec(seconds=input.seconds)
+        if not 0 <= input.parts <= MOST_PARTS:
+            raise InvalidInput(path="parts", problem=f"it must be between 0 and {MOST_PARTS}")
+        spec = PauseSpec(seconds=input.seconds, slots=input.pool.value, parts=input.parts)
         async with info.context.resources.work() as work:
             project = await work.project(info.context.me, input.project_id, Right.EDIT)
             if made := await job_with_key(work, project.id, input.idempotency_key):
@@ -215,6 +284,8 @@ class JobMutations:
                     project_id=project.id,
                     user_id=info.context.me.user_id,
                     idempotency_key=input.idempotency_key,
+                    priority=input.priority,
+                    not_before=input.not_before,
                 )
             )
 

@@ -6,6 +6,7 @@ from typing import Any, TypeVar, cast
 
 from strawberry.dataloader import DataLoader
 
+from domain.attempt import Attempt
 from domain.entity import Entity
 from domain.job import Job
 from domain.viewer import Role
@@ -23,6 +24,7 @@ class Loaders:
         self._by_id: dict[type[Entity], DataLoader[str, Any]] = {}
         self._roles: DataLoader[tuple[str, str], Role | None] = DataLoader(self._load_roles)
         self._asset_jobs: DataLoader[str, Job | None] = _loader(reads.asset_jobs)
+        self._attempts: DataLoader[str, list[Attempt]] = _loader(reads.attempts)
         self._active_renders: DataLoader[str, Job | None] = _loader(reads.active_renders)
 
     async def get(self, entity: type[E], entity_id: str | None) -> E | None:
@@ -41,6 +43,10 @@ class Loaders:
     async def asset_job(self, asset_id: str) -> Job | None:
         """The newest job that made or examined the asset."""
         return await self._asset_jobs.load(asset_id)
+
+    async def attempts(self, job_id: str) -> list[Attempt]:
+        """The attempts at the job that have ended."""
+        return await self._attempts.load(job_id)
 
     async def active_render(self, project_id: str) -> Job | None:
         """The project's render that has not ended."""

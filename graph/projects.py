@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 import strawberry
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from strawberry import auto
 
 from domain.asset import Asset
@@ -56,7 +56,7 @@ class ProjectFace(Node):
     async def jobs(
         self: Any, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[Job]:
-        where = Job.project_id == self.id
+        where = and_(Job.project_id == self.id, Job.parent_id.is_(None))
         return await connection(info, Job, where, first=first, after=after, last=last, before=before)
 
     @strawberry.field(

@@ -1,11 +1,14 @@
 """Renders: a project's timeline becomes a video."""
 
+from dataclasses import replace
+from datetime import datetime
 from typing import Annotated
 
 import strawberry
 from strawberry import UNSET
 
-from domain.job import Job, same_request
+from domain.job import Job, Priority
+from domain.order import same_request
 from domain.refusals import (
     IdempotencyKeyReused,
     InvalidInput,
@@ -63,6 +66,10 @@ class StartRenderInput:
 
     project_id: strawberry.ID = said("Whose timeline.")
     output: OutputInput = said("What to make of it.")
+    priority: Priority = strawberry.field(default=Priority.NORMAL, description="Which renders come first.")
+    not_before: datetime | None = strawberry.field(
+        default=None, description="Not before this time; of the timeline as it stands now."
+    )
     idempotency_key: str | None = strawberry.field(
         default=None, description="The same key and input again answer with the same job."
     )
@@ -97,4 +104,4 @@ class RenderMutations:
                 active_job_id=await work.active_render(project.id),
                 idempotency_key=input.idempotency_key,
             )
-            return await work.place(order)
+            return await work.place(replace(order, priority=input.priority, not_before=input.not_before))

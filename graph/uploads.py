@@ -9,8 +9,8 @@ from strawberry import auto
 
 from domain.asset import Asset
 from domain.entity import new_id
-from domain.job import Order
 from domain.kinds import IngestSpec
+from domain.order import Order
 from domain.project import Project
 from domain.refusals import (
     ChecksumMismatch,

@@ -2,26 +2,31 @@
 
 import base64
 import binascii
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ARRAY, ColumnElement, Select, String, and_, any_, func, literal, or_, select, tuple_, union_all
+from sqlalchemy import ARRAY, ColumnElement, Select, String, and_, any_, func, literal, select, tuple_, union_all
 from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.orm import aliased
 
 from domain.asset import Asset
+from domain.attempt import Attempt
 from domain.entity import Entity
 from domain.event import ProjectEvent, ProjectLog
-from domain.job import ENDED, Job, JobPayload, JobState
+from domain.job import ENDED, Job
 from domain.kinds import JobKind, Pool
 from domain.membership import Membership
+from domain.order import JobPayload
 from domain.project import Project
 from domain.refusals import InvalidInput
 from domain.upload import Upload
 from domain.user import User
 from domain.viewer import Role
 from persistence.database import Database
+from persistence.line import Caps, claimable
 
 E = TypeVar("E", bound=Entity)
 
@@ -79,11 +84,9 @@ class Page(Generic[E]):
     has_previous: bool
 
 
-def claimable(pool: Pool, kinds: Collection[JobKind]) -> Select[Job]:
-    """The jobs of a pool, of these kinds, that may be claimed now, in the order in which they are."""
-    due = or_(Job.not_before.is_(None), Job.not_before <= func.clock_timestamp())
-    query = select(Job).where(Job.pool == pool, Job.state == JobState.QUEUED, Job.kind.in_(kinds), due)
-    return query.order_by(Job.priority.desc(), Job.queued_at)
+def active_render() -> tuple[ColumnElement[bool], ...]:
+    """What makes a job the active render of its project."""
+    return (Job.kind == JobKind.RENDER, Job.parent_id.is_(None), Job.state.not_in(ENDED))
 
 
 class Reads:
@@ -158,17 +161,39 @@ class Reads:
 
     async def active_renders(self, project_ids: Sequence[str]) -> list[Job | None]:
         """The render of each of these projects that has not ended."""
-        query = select(Job).where(
-            Job.project_id.in_(set(project_ids)), Job.kind == JobKind.RENDER, Job.state.not_in(ENDED)
-        )
+        query = select(Job).where(Job.project_id.in_(set(project_ids)), *active_render())
         async with self._sessions() as session:
             there = {job.project_id: job for job in await session.scalars(query)}
         return [there.get(each) for each in project_ids]
 
-    async def has_claimable(self, pool: Pool, kinds: Collection[JobKind]) -> bool:
+    async def has_claimable(self, pool: Pool, kinds: Collection[JobKind], caps: Caps) -> bool:
         """Whether a job of the pool waits to be claimed."""
         async with self._sessions() as session:
-            return await session.scalar(select(claimable(pool, kinds).exists())) is True
+            return await session.scalar(select(claimable(pool, kinds, caps).exists())) is True
+
+    async def children(self, parent_id: str) -> list[Job]:
+        """The jobs that a job has handed its work to."""
+        query = select(Job).where(Job.parent_id == parent_id).order_by(Job.created_at, Job.id)
+        async with self._sessions() as session:
+            return list((await session.scalars(query)).all())
+
+    async def results(self, job_ids: Collection[str]) -> dict[str, dict[str, Any] | None]:
+        """What came of each of these jobs."""
+        query = select(JobPayload.job_id, JobPayload.result).where(JobPayload.job_id.in_(job_ids))
+        async with self._sessions() as session:
+            return {row.job_id: row.result for row in await session.execute(query)}
+
+    async def attempts(self, job_ids: Sequence[str]) -> list[list[Attempt]]:
+        """The attempts at each of these jobs that have ended, newest first; the last hundred at most."""
+        place = func.row_number().over(partition_by=Attempt.job_id, order_by=Attempt.number.desc())
+        numbered = select(Attempt, place.label("place")).where(Attempt.job_id.in_(set(job_ids))).subquery()
+        attempt = aliased(Attempt, numbered)
+        query = select(attempt).where(numbered.c.place <= LARGEST_PAGE).order_by(attempt.number.desc())
+        there: dict[str, list[Attempt]] = defaultdict(list)
+        async with self._sessions() as session:
+            for each in await session.scalars(query):
+                there[each.job_id].append(each)
+        return [there[each] for each in job_ids]
 
     async def events(self, project_id: str, after: int, limit: int) -> list[ProjectEvent]:
         """The project's log behind this entry, in order."""

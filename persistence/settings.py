@@ -197,12 +197,20 @@ class Settings:
     """How long a running job may stay silent before another worker takes it over."""
     render_slots: int = _setting(_number(0, 256), 1)
     """Jobs of the render pool that one worker runs at once; 0 keeps it out of the pool."""
+    speech_slots: int = _setting(_number(0, 256), 1)
+    """Jobs of the speech pool that one worker runs at once; 0 keeps it out of the pool."""
     light_slots: int = _setting(_number(0, 256), 4)
     """Jobs of the light pool (probes, small things) that one worker runs at once."""
     ffmpeg_binary: str | None = _setting(_text, None)
     """The ffmpeg to use; if not said, the one that came with the imageio-ffmpeg wheel, then one on PATH."""
-    render_hours: float = _setting(_number(0.01, 24 * 7, float), 6.0)
-    """The longest that encoding one render may take; then it fails."""
+    attempt_hours: float = _setting(_number(0.0001, 24 * 7, float), 6.0)
+    """The longest that one attempt at a job may take; then it has failed."""
+    job_hours: float = _setting(_number(0.0001, 24 * 30, float), 24.0)
+    """The longest that a job may take with all its attempts and children, from when a worker first took it."""
+    user_running_jobs: int = _setting(_number(0, 100_000), 0)
+    """How many jobs of one user may run at once, the children of a job apart; 0 for any number."""
+    project_running_jobs: int = _setting(_number(0, 100_000), 0)
+    """How many jobs of one project may run at once, the children of a job apart; 0 for any number."""
     drain_seconds: float = _setting(_number(0, 3600, float), 10.0)
     """How long a worker that is told to stop lets its jobs go on before it hands them back."""
     database_pool: int = _setting(_number(1, 1000), 10)

@@ -4,10 +4,13 @@ from sqlalchemy import MetaData
 
 from domain import (
     asset,
+    attempt,
     event,
     job,
     membership,
     oauth_client,
+    order,
+    pool,
     project,
     sign_in,
     signing_key,
@@ -17,7 +20,22 @@ from domain import (
 )
 from domain.entity import Base
 
-DECLARING = (asset, event, job, membership, oauth_client, project, sign_in, signing_key, stored, upload, user)
+DECLARING = (
+    asset,
+    attempt,
+    event,
+    job,
+    membership,
+    oauth_client,
+    order,
+    pool,
+    project,
+    sign_in,
+    signing_key,
+    stored,
+    upload,
+    user,
+)
 """The modules that declare tables; importing them is what puts a table into the metadata."""
 
 

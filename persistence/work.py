@@ -1,35 +1,39 @@
 """One transaction of decisions: loads that lock or refuse, and after the commit the bells and wake-ups by themselves.
 
-What to ring, whom to wake and what to tell the project's log are derived from the flush, so that nobody can forget
-them. Locks are taken in one order, which is what keeps two transactions from waiting for each other: project, job,
-upload, asset, membership, user, stored object, and the log's counter last of all. Skip what you do not need.
+What to ring, whom to wake, what to tell the project's log and what becomes of a job's family are derived from the
+flush, so that nobody can forget them. Locks are taken in one order, which is what keeps two transactions from waiting
+for each other: project, job (parents before their children), upload, asset, membership, user, stored object, and the
+log's counter last of all. Skip what you do not need.
 """
 
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Collection, Iterable
+from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import delete, event, func, insert, inspect, select, update
+from sqlalchemy import ARRAY, ColumnElement, String, delete, event, func, insert, inspect, literal, select, true, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from domain.asset import Asset, AssetState
+from domain.attempt import Failure
 from domain.entity import Base, Entity
 from domain.event import Happening, ProjectEvent, ProjectLog, added, changed, removed
-from domain.job import ENDED, Job, JobPayload, JobState, Order
+from domain.job import ENDED, Job, JobState, Terms
 from domain.kinds import JobKind, Pool, RenderSpec
 from domain.media import MediaFacts
 from domain.membership import Membership
+from domain.order import Child, JobPayload, Order
 from domain.project import Project
 from domain.refusals import NotFound
 from domain.stored import StoredObject
 from domain.upload import Upload
 from domain.user import User
 from domain.viewer import Right, Role, Viewer
-from persistence.reads import claimable
+from persistence import line
+from persistence.reads import active_render
 
 E = TypeVar("E", bound=Entity)
 InProject = TypeVar("InProject", Asset, Job, Upload)
@@ -54,7 +58,10 @@ class Work:
         self.rings: set[str] = set()
         self.wakes: set[Pool] = set()
         self._happened: list[Happening] = []
-        self._ingests: set[Job] = set()
+        self._jobs: set[Job] = set()
+        """All that were changed."""
+        self._changed: set[Job] = set()
+        """Those of them whose kin have not followed yet."""
         event.listen(session.sync_session, "before_flush", self._before_flush)
 
     # Loads that lock, or refuse
@@ -69,8 +76,25 @@ class Work:
         return project
 
     async def job(self, viewer: Viewer, job_id: str, right: Right) -> Job:
-        """The job, locked."""
+        """The job, locked, and those above it in its family."""
+        above = select(Job.root_id, Job.parent_id).where(Job.id == job_id)
+        for root_id, parent_id in await self.session.execute(above):
+            await self._lock_above(root_id, parent_id)
         return await self._in_project(Job, viewer, job_id, right)
+
+    async def head(self, job: Job) -> Job:
+        """The head of a locked job's family: itself, if it has no parent."""
+        return await self.session.get_one(Job, job.root_id or job.id)
+
+    async def kin(self, job_id: str, root_id: str | None, parent_id: str | None) -> Job | None:
+        """The job, locked together with those above it, whose ids never change."""
+        await self._lock_above(root_id, parent_id)
+        return await self.locked(Job, job_id)
+
+    async def _lock_above(self, root_id: str | None, parent_id: str | None) -> None:
+        for each in dict.fromkeys((root_id, parent_id)):
+            if each is not None:
+                await self.locked(Job, each)
 
     async def asset(self, viewer: Viewer, asset_id: str, right: Right) -> Asset:
         """The asset, locked."""
@@ -111,10 +135,46 @@ class Work:
         viewer.needs(right, role)
         return found
 
-    async def claimable(self, pool: Pool, kinds: Collection[JobKind]) -> Job | None:
-        """The pool's next job, locked; those that others are claiming are passed over."""
-        query = claimable(pool, kinds).limit(1).with_for_update(skip_locked=True, key_share=True)
-        return await self.session.scalar(query)
+    async def claim(
+        self,
+        pool: Pool,
+        kinds: Collection[JobKind],
+        *,
+        worker: str,
+        terms: Terms,
+        caps: line.Caps,
+        suspects: bool,
+        most: int,
+    ) -> list[tuple[Job, dict[str, Any]]]:
+        """Take the next jobs of the pool, at most so many, each with what it is asked."""
+        taken: list[tuple[Job, dict[str, Any]]] = []
+        # Where caps hold, each claim must see the one before.
+        at_once = most if caps == line.Caps() else 1
+        while len(taken) < most:
+            query = line.next_claims(pool, kinds, caps, suspects=suspects, most=1 if suspects else at_once)
+            found = (await self.session.execute(query)).all()
+            for job, asked, now in found:
+                if await self._capped(caps, job):
+                    return taken  # the others may go on: look again
+                suspects = False  # one has a worker for itself, and anything else makes it no longer idle
+                was_suspect = job.is_suspect
+                job.claim(worker, now, terms)
+                taken.append((job, asked))
+                if was_suspect:
+                    return taken
+            if not found:
+                break
+            await self.session.flush()
+        return taken
+
+    async def _capped(self, caps: line.Caps, job: Job) -> bool:
+        """Whether somebody else has just filled the cap: counted once more, while nobody else can count."""
+        full = line.over(caps, job)
+        if full is None:
+            return False
+        for each in (job.project_id, job.user_id):
+            await self.session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"cap {each}", 0))))
+        return await self.session.scalar(select(full)) is True
 
     # Facts for decisions
 
@@ -130,7 +190,7 @@ class Work:
 
     async def active_render(self, project_id: str) -> str | None:
         """The id of the render that has not ended in a locked project."""
-        query = select(Job.id).where(Job.project_id == project_id, Job.kind == JobKind.RENDER, Job.state.not_in(ENDED))
+        query = select(Job.id).where(Job.project_id == project_id, *active_render())
         return await self.session.scalar(query)
 
     async def uploads_of(self, asset_id: str) -> list[Upload]:
@@ -152,7 +212,12 @@ class Work:
 
     async def active_jobs(self, project_id: str) -> list[Job]:
         """The project's jobs that have not ended, locked."""
-        query = select(Job).where(Job.project_id == project_id, Job.state.not_in(ENDED)).order_by(Job.id)
+        return await self._active(Job.project_id == project_id)
+
+    async def _active(self, where: ColumnElement[bool]) -> list[Job]:
+        """Jobs that have not ended, locked from the heads of families down."""
+        query = select(Job).where(where, Job.state.not_in(ENDED))
+        query = query.order_by(Job.root_id.is_not(None), Job.parent_id != Job.root_id, Job.id)
         found = await self.session.scalars(query.with_for_update(key_share=True))
         return list(found.all())
 
@@ -165,10 +230,31 @@ class Work:
     async def place(self, order: Order) -> Job:
         """Keep a new job."""
         job, payload = order.place(await self.now())
-        self.session.add(job)
-        await self.session.flush()
-        self.session.add(payload)
+        await self._keep([(job, payload)])
         return job
+
+    async def fork(self, job: Job, token: str, children: Sequence[Child], *, stage: str, share: float) -> None:
+        """Let a job of ours go on by its children."""
+        now = await self.now()
+        job.fork(token, now, stage=stage, share=share)
+        await self._keep([child.place(job, now) for child in children])
+        if not children:
+            job.children_ended(now)
+
+    async def _keep(self, made: Sequence[tuple[Job, JobPayload]]) -> None:
+        await line.line_up(self.session, [job for job, _ in made])
+        self.session.add_all(job for job, _ in made)
+        await self.session.flush()
+        self.session.add_all(payload for _, payload in made)
+
+    async def retry(self, job: Job) -> None:
+        """Let the locked head of a family start over, without the children it had."""
+        job.retry(await self.now())
+        await self.session.execute(delete(Job).where(Job.parent_id == job.id))
+
+    async def keep_result(self, job: Job, result: dict[str, Any]) -> None:
+        """Note what came of the locked job."""
+        await self.session.execute(update(JobPayload).where(JobPayload.job_id == job.id).values(result=result))
 
     async def payload(self, job_id: str) -> JobPayload:
         """What lies beside the job."""
@@ -221,16 +307,20 @@ class Work:
     def _note(self, entity: object) -> None:
         if isinstance(entity, Entity):
             self.rings.add(entity.id)
-        if isinstance(entity, Job) and entity.state == JobState.QUEUED and entity.not_before is None:
-            self.wakes.add(entity.pool)
-        if isinstance(entity, Job) and entity.cancel_requested and not entity.state.ended:
-            self.rings.add(stop_topic(entity.id))
-        if isinstance(entity, Job) and entity.kind == JobKind.INGEST:
-            self._ingests.add(entity)
+        if isinstance(entity, Job):
+            self._jobs.add(entity)
+            self._changed.add(entity)
+            if entity.in_line:
+                self.wakes.add(entity.pool)
+            if entity.cancel_requested and not entity.state.ended:
+                self.rings.add(stop_topic(entity.id))
 
     async def close(self) -> None:
         """Flush, write the log, commit."""
+        changed = (each for each in (*self.session.new, *self.session.dirty) if isinstance(each, Job))
+        await line.line_up(self.session, list(changed))
         await self.session.flush()
+        await self._follow_families()
         await self._follow_ingests()
         happened: dict[str, list[Happening]] = defaultdict(list)
         for each in self._happened:
@@ -239,10 +329,38 @@ class Work:
             await self._tell(project_id, happened[project_id])
         await self.session.commit()
 
+    async def _follow_families(self) -> None:
+        """Cancel the children of who is to stop, and let parents go on, or end, whose last child has ended."""
+        while self._changed:
+            changed, self._changed = self._changed, set()
+            if not any(map(_has_kin, changed)):
+                return
+            now = await self.now()
+            for job in changed:
+                if job.waits_for_children and (job.cancel_requested or job.error_code):
+                    for child in await self._active(Job.parent_id == job.id):
+                        child.cancel(now)
+            ended = [job for job in changed if job.parent_id and job.state.ended]
+            # One word to each parent, and of those that say why it must fail.
+            for child in {job.parent_id: job for job in sorted(ended, key=_failed)}.values():
+                await self._tell_parent(child)
+            await self.session.flush()
+
+    async def _tell_parent(self, child: Job) -> None:
+        parent = await self.locked(Job, child.parent_id or "")
+        if parent is None or not parent.waits_for_children:
+            return
+        if child.state == JobState.FAILED:
+            parent.child_failed(Failure(code=child.error_code or "", message=child.error_message or ""))
+            await self.session.flush()
+        left = select(Job.id).where(Job.parent_id == parent.id, Job.state.in_([JobState.QUEUED, JobState.PROCESSING]))
+        if await self.session.scalar(left.limit(1)) is None:
+            parent.children_ended(await self.now())
+
     async def _follow_ingests(self) -> None:
         """An asset shares the fate of the job that examines it, wherever that was decided."""
-        for job in self._ingests:
-            if job.asset_id is None:
+        for job in self._jobs:
+            if job.kind != JobKind.INGEST or job.asset_id is None:
                 continue
             asset = await self.locked(Asset, job.asset_id)
             if asset is None or asset.state == AssetState.READY:
@@ -254,18 +372,35 @@ class Work:
         await self.session.flush()
 
     async def _tell(self, project_id: str, happened: list[Happening]) -> None:
-        count = upsert(ProjectLog).values(project_id=project_id, last_seq=len(happened))
-        count = count.on_conflict_do_update(
-            index_elements=[ProjectLog.project_id], set_={"last_seq": ProjectLog.last_seq + len(happened)}
+        """Count and write in one statement: everybody who changes the project waits for the counter."""
+        new = len(happened)
+        counted = upsert(ProjectLog).values(project_id=project_id, last_seq=new)
+        counted = counted.on_conflict_do_update(
+            index_elements=[ProjectLog.project_id], set_={"last_seq": ProjectLog.last_seq + new}
         )
-        last: int = (await self.session.scalars(count.returning(ProjectLog.last_seq))).one()
-        first = last - len(happened) + 1
-        rows = [
-            {"project_id": project_id, "seq": first + index, "kind": each.kind, "subject_id": each.subject_id}
-            for index, each in enumerate(happened)
-        ]
-        await self.session.execute(insert(ProjectEvent), rows)
+        last = counted.returning(ProjectLog.last_seq).cte("counted")
+        entries = (
+            func.unnest(
+                literal([each.kind.value for each in happened], ARRAY(String)),
+                literal([each.subject_id for each in happened], ARRAY(String)),
+            )
+            .table_valued("kind", "subject_id", with_ordinality="place")
+            .render_derived()
+        )
+        rows = select(
+            literal(project_id), last.c.last_seq - new + entries.c.place, entries.c.kind, entries.c.subject_id
+        ).select_from(last.join(entries, true()))
+        columns = ["project_id", "seq", "kind", "subject_id"]
+        await self.session.execute(insert(ProjectEvent).from_select(columns, rows).add_cte(last))
         self.rings.add(log_topic(project_id))
+
+
+def _failed(job: Job) -> bool:
+    return job.state == JobState.FAILED
+
+
+def _has_kin(job: Job) -> bool:
+    return job.waits_for_children or (job.parent_id is not None and job.state.ended)
 
 
 @asynccontextmanager

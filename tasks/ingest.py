@@ -1,7 +1,8 @@
 """Examine an uploaded file: what it is, and whether it is what it claims to be."""
 
 from domain.asset import Asset
-from domain.job import Job, Progress
+from domain.attempt import Progress
+from domain.job import Job
 from domain.kinds import IngestSpec
 from persistence.work import Work
 from tasks.lease import Done, JobFailed, Lease

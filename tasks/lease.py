@@ -4,19 +4,22 @@ import asyncio
 import logging
 import shutil
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import Enum, auto
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import func, update
+from sqlalchemy import case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
+from domain.attempt import Failure, Progress
 from domain.entity import Entity
-from domain.job import Failure, Job, JobState, Progress
+from domain.job import Job, JobState
+from domain.order import Child
 from domain.stored import StoredObject
 from persistence.database import OUTAGE
 from persistence.resources import Resources
@@ -46,13 +49,32 @@ class Done:
     store: Store = store_nothing
 
 
+@dataclass(frozen=True, kw_only=True)
+class Fork:
+    """Go on by children, and call the same function again, a step further, when all of them are done."""
+
+    children: Sequence[Child]
+    stage: str
+    """What the job is doing meanwhile."""
+    share: float = 0.9
+    """What part of the whole they make."""
+
+
 class JobFailed(Exception):
     """The attempt failed for a reason that can be told."""
 
-    def __init__(self, code: str, message: str, *, hopeless: bool = False) -> None:
-        """Say why; hopeless means that trying again cannot help."""
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        hopeless: bool = False,
+        exit_code: int | None = None,
+        tail: Sequence[str] = (),
+    ) -> None:
+        """Say why; hopeless means that trying again cannot help. The rest is of a program that failed."""
         super().__init__(message)
-        self.failure = Failure(code=code, message=message, hopeless=hopeless)
+        self.failure = Failure(code=code, message=message, hopeless=hopeless, exit_code=exit_code, tail=tuple(tail))
 
 
 class Verdict(Enum):
@@ -60,6 +82,7 @@ class Verdict(Enum):
 
     CANCEL = auto()
     LOST = auto()
+    OVERDUE = auto()
 
 
 def attempts_folder(settings: Settings) -> Path:
@@ -75,27 +98,36 @@ def attempt_name(job_id: str, attempt: int) -> str:
 class Lease:
     """One attempt at one job, held by one worker."""
 
-    def __init__(self, *, job: Job, asked: dict[str, Any], token: str, resources: Resources) -> None:
+    def __init__(self, *, job: Job, asked: dict[str, Any], resources: Resources) -> None:
         """Begin as the claim left it."""
         self.job_id = job.id
         self.project_id = job.project_id
         self.user_id = job.user_id
         self.asset_id = job.asset_id
         self.attempt = job.attempt
+        self.step = job.step
+        """Counts the forks that are behind it: 0 the first time."""
         self.kind = job.kind
-        self.token = token
+        assert job.token  # noqa: S101 - a claim sets it
+        self.token = job.token
         self.asked = asked
         """The spec as it is kept."""
         self.folder = attempts_folder(resources.settings) / attempt_name(job.id, job.attempt)
         self.resources = resources
-        self._progress = Progress(stage="starting")
+        self.kin = (job.root_id, job.parent_id)
+        self._floor = job.floor
+        assert job.claimed_at  # noqa: S101 - a claim sets it
+        assert job.attempt_ends_at  # noqa: S101 - as above
+        self._ends = time.monotonic() + (job.attempt_ends_at - job.claimed_at).total_seconds()
+        self._progress = Progress(stage="starting", fraction=job.floor)
         self._told: Progress | None = None
         self._untold = False
         self._announced: list[str] = []
 
     def report(self, progress: Progress) -> None:
-        """Say how far it has come; the next heartbeat tells it. Cheap: call it as often as you like."""
-        self._progress = progress
+        """Say how far this step has come; the next heartbeat tells it. Cheap: call it as often as you like."""
+        fraction = self._floor + (1 - self._floor) * min(progress.fraction, 1.0)
+        self._progress = replace(progress, fraction=fraction)
 
     async def row(self, entity: type[E], entity_id: str) -> E:
         """A row that the job needs; without it the job is hopeless."""
@@ -124,6 +156,13 @@ class Lease:
                     if stored and stored.stored_at is None:
                         stored.doom(await work.now())
 
+    async def children(self) -> list[tuple[Job, dict[str, Any] | None]]:
+        """The children it forked into, in their order, each with what came of it."""
+        reads = self.resources.reads()
+        children = await reads.children(self.job_id)
+        results = await reads.results([child.id for child in children])
+        return [(child, results[child.id]) for child in children]
+
     async def beat(self) -> Verdict:
         """Keep the lease, tell the progress, and return when the job is to stop."""
         asked_to_stop = asyncio.Event()
@@ -150,6 +189,8 @@ class Lease:
                 return Verdict.LOST
             if cancel:
                 return Verdict.CANCEL
+            if time.monotonic() > self._ends:
+                return Verdict.OVERDUE
             held_until = started + lease
             await self._ring()
 
@@ -164,9 +205,19 @@ class Lease:
 
     async def _ring(self) -> None:
         """Tell those who watch, if there is something new. The lease does not depend on it."""
-        if self._untold:
-            self._untold = False
-            await self.resources.doorbells.ring([self.job_id])
+        if not self._untold:
+            return
+        self._untold = False
+        topics = [self.job_id]
+        # Its parent's progress is the sum of its children's; a transaction of its own, for it is locked before them.
+        _, parent_id = self.kin
+        if parent_id:
+            try:
+                async with self.resources.database.sessions() as session, session.begin():
+                    topics += await sum_up(session, parent_id, timedelta(seconds=BEAT_SECONDS))
+            except OUTAGE as error:
+                logger.warning("job %s: its parent's progress was not told: %s", self.job_id, error)
+        await self.resources.doorbells.ring(topics)
 
 
 async def _beat(session: AsyncSession, job_id: str, token: str, progress: Progress, lease: float) -> bool | None:
@@ -179,6 +230,7 @@ async def _beat(session: AsyncSession, job_id: str, token: str, progress: Progre
         .values(
             lease_expires_at=func.clock_timestamp() + timedelta(seconds=lease),
             beat=Job.beat + 1,
+            beat_at=func.clock_timestamp(),
             stage=progress.stage,
             fraction=func.greatest(Job.fraction, round(min(progress.fraction, 1.0), 4)),
             frames=progress.frames,
@@ -191,3 +243,31 @@ async def _beat(session: AsyncSession, job_id: str, token: str, progress: Progre
         .execution_options(synchronize_session=False)
     )
     return (await session.scalars(statement)).one_or_none()
+
+
+async def sum_up(session: AsyncSession, parent_id: str, pause: timedelta) -> Sequence[str]:
+    """Tell a waiting parent's progress from its children's, weighted; not again within the pause. The ids changed."""
+    await session.execute(func.set_config("synchronous_commit", "off", True).select())
+    child = aliased(Job)
+    done = case((child.state == JobState.COMPLETED, 1.0), else_=child.fraction)
+    of = select(func.sum(child.weight * done) / func.nullif(func.sum(child.weight), 0)).where(
+        child.parent_id == parent_id
+    )
+    frames = select(func.sum(child.frames)).where(child.parent_id == parent_id)
+    total_frames = select(func.sum(child.total_frames)).where(child.parent_id == parent_id)
+    now = func.clock_timestamp()
+    statement = (
+        update(Job)
+        .where(Job.id == parent_id, Job.state == JobState.PROCESSING, Job.token.is_(None), ~Job.in_line)
+        .where(or_(Job.beat_at.is_(None), Job.beat_at < now - pause))
+        .values(
+            beat=Job.beat + 1,
+            beat_at=now,
+            fraction=func.greatest(Job.fraction, Job.floor + Job.share * func.coalesce(of.scalar_subquery(), 0.0)),
+            frames=frames.scalar_subquery(),
+            total_frames=total_frames.scalar_subquery(),
+        )
+        .returning(Job.id)
+        .execution_options(synchronize_session=False)
+    )
+    return (await session.scalars(statement)).all()

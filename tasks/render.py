@@ -5,8 +5,9 @@ from datetime import timedelta
 from pathlib import Path
 
 from domain.asset import Asset, AssetState
+from domain.attempt import Progress
 from domain.entity import new_id
-from domain.job import Job, Progress
+from domain.job import Job
 from domain.kinds import RenderSpec
 from domain.media import MediaFacts
 from domain.render import Output, Plan, Source, compile_plan, mismatches
@@ -74,20 +75,16 @@ async def _encoded(lease: Lease, plan: Plan) -> Path:
     settings = lease.resources.settings
     lease.report(Progress(stage="encoding", fraction=0.05, frames=0, total_frames=plan.frames))
     try:
-        async with asyncio.timeout(settings.render_hours * 3600):
-            await run_ffmpeg(
-                find_ffmpeg(settings.ffmpeg_binary),
-                plan.argv,
-                folder=folder,
-                total_frames=plan.frames,
-                on_progress=tell,
-                limits=Limits(file_bytes=settings.max_upload_bytes),
-            )
-    except TimeoutError as late:
-        message = f"It was not done after {settings.render_hours:g} hours, the most that this installation allows."
-        raise JobFailed("TOO_SLOW", message, hopeless=True) from late
+        await run_ffmpeg(
+            find_ffmpeg(settings.ffmpeg_binary),
+            plan.argv,
+            folder=folder,
+            total_frames=plan.frames,
+            on_progress=tell,
+            limits=Limits(file_bytes=settings.max_upload_bytes),
+        )
     except FfmpegFailed as failed:
-        raise JobFailed("FFMPEG_FAILED", "\n".join([str(failed), *failed.tail[-10:]])) from failed
+        raise JobFailed("FFMPEG_FAILED", str(failed), exit_code=failed.code, tail=failed.tail) from failed
     return folder / plan.result
 
 

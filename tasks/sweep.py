@@ -6,35 +6,84 @@ Every worker sweeps; rows are taken with SKIP LOCKED, so that sweepers share the
 import asyncio
 import logging
 import shutil
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import ColumnElement, delete, func, select, update
 
+from domain.attempt import Failure
 from domain.job import Job, JobState
 from domain.stored import StoredObject
 from domain.upload import Upload, UploadState
+from persistence import line
 from persistence.accounts import forget_what_is_over
 from persistence.resources import Resources
 from persistence.storage import PendingUpload, Storage
+from persistence.work import Work
 from tasks.lease import attempt_name, attempts_folder
 
 logger = logging.getLogger(__name__)
 
 BATCH = 100
 _ABANDONED_AFTER = timedelta(hours=24)
+_OVERDUE_GRACE = timedelta(seconds=30)
+"""A worker ends an attempt itself when its time is over; this is for those that hang."""
 
 
 async def expired_leases(resources: Resources) -> int:
     """Take jobs back from workers that have fallen silent; the commit wakes others."""
-    query = select(Job).where(Job.state == JobState.PROCESSING, Job.lease_expires_at < func.clock_timestamp())
+    return await _each(resources, line.silent(), _lost)
+
+
+async def overdue_jobs(resources: Resources) -> int:
+    """End what has gone on for too long, and whose worker, or children, did not."""
+    return await _each(resources, line.overdue(_OVERDUE_GRACE), _overrun)
+
+
+async def childless_jobs(resources: Resources) -> int:
+    """Let parents go on whose children have all ended unheard."""
+    return await _each(resources, line.childless(), _go_on)
+
+
+async def due_jobs(resources: Resources) -> int:
+    """Bring jobs into line whose time has come; the commit wakes workers."""
     async with resources.work() as work:
-        lost = (await work.session.scalars(query.limit(BATCH).with_for_update(skip_locked=True, key_share=True))).all()
-        if lost:
-            now = await work.now()
-            for job in lost:
-                logger.warning("job %s: worker %s fell silent in attempt %d", job.id, job.worker, job.attempt)
-                job.lose(now)
-    return len(lost)
+        due = (await work.session.scalars(line.due(BATCH))).all()
+        for job in due:
+            job.due()
+    return len(due)
+
+
+async def _each(resources: Resources, what: ColumnElement[bool], heal: Callable[[Work, Job], Awaitable[None]]) -> int:
+    """Heal each of these jobs in a transaction of its own, locked in the order of its family."""
+    query = select(Job.id, Job.root_id, Job.parent_id).where(what).order_by(Job.claimed_at).limit(BATCH)
+    async with resources.database.sessions() as session:
+        found = (await session.execute(query)).all()
+    for job_id, root_id, parent_id in found:
+        async with resources.work() as work:
+            job = await work.kin(job_id, root_id, parent_id)
+            # Every worker sweeps: another may have been faster.
+            if job and await work.session.scalar(select(Job.id).where(Job.id == job_id, what)):
+                await heal(work, job)
+    return len(found)
+
+
+async def _lost(work: Work, job: Job) -> None:
+    logger.warning("job %s: worker %s fell silent in attempt %d", job.id, job.worker, job.attempt)
+    job.lose(await work.now())
+
+
+async def _overrun(work: Work, job: Job) -> None:
+    logger.warning("job %s: attempt %d has taken too long", job.id, job.attempt)
+    job.overrun(await work.now())
+
+
+async def _go_on(work: Work, job: Job) -> None:
+    logger.error("job %s: its children have ended, and it was not told", job.id)
+    failed = select(Job).where(Job.parent_id == job.id, Job.state == JobState.FAILED).limit(1)
+    if child := await work.session.scalar(failed):
+        job.child_failed(Failure(code=child.error_code or "", message=child.error_message or ""))
+    job.children_ended(await work.now())
 
 
 async def expired_uploads(resources: Resources) -> int:
@@ -113,14 +162,14 @@ async def ended_sign_ins(resources: Resources) -> None:
         await forget_what_is_over(session)
 
 
-async def sweep_storage(resources: Resources) -> None:
-    """All that concerns uploads and objects, until nothing is left to do; what fails does not stop the others."""
-    for heal in (expired_uploads, abandoned_objects, doomed_objects, forgotten_folders):
+async def heal(resources: Resources) -> None:
+    """All that can wait a few seconds, until nothing is left to do; what fails does not stop the others."""
+    for step in (overdue_jobs, childless_jobs, expired_uploads, abandoned_objects, doomed_objects, forgotten_folders):
         try:
-            while await heal(resources) == BATCH:
+            while await step(resources) == BATCH:
                 pass
         except Exception as error:  # noqa: BLE001 - it is told, and the next sweep comes
-            logger.warning("%s: %s", heal.__name__, error)
+            logger.warning("%s: %s", step.__name__, error)
 
 
 async def tidy(resources: Resources) -> None:

@@ -10,16 +10,18 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
+from domain.attempt import Failure
 from domain.entity import new_id
-from domain.job import Failure, Job, LeaseLost
+from domain.job import Job, LeaseLost, Terms
 from domain.kinds import SPECS, Pool
 from persistence.database import OUTAGE, will_pass
+from persistence.line import Caps
 from persistence.resources import Resources, opened
 from persistence.settings import SettingError, Settings
 from persistence.work import Work
 from tasks import sweep
 from tasks.ffmpeg import FfmpegMissing, find_ffmpeg
-from tasks.lease import Done, JobFailed, Lease, Verdict
+from tasks.lease import Done, Fork, JobFailed, Lease, Verdict
 from tasks.registry import FUNCTIONS
 
 logger = logging.getLogger(__name__)
@@ -32,6 +34,7 @@ STOP_SECONDS = 5.0
 
 
 UNEXPECTED = Failure(code="INTERNAL", message="Something went wrong on our side; the worker's log says what.")
+OVERDUE = Failure(code="OVERDUE", message="It was not done in the time that one attempt may take (ATTEMPT_HOURS).")
 
 
 async def run(settings: Settings, *, ready: Callable[[], None]) -> None:
@@ -39,8 +42,8 @@ async def run(settings: Settings, *, ready: Callable[[], None]) -> None:
 
     `ready` is called when it has all it needs. Raises SettingError.
     """
-    if not settings.render_slots + settings.light_slots:
-        raise SettingError("RENDER_SLOTS and LIGHT_SLOTS must not both be 0: the worker would never do anything")
+    if not settings.render_slots + settings.speech_slots + settings.light_slots:
+        raise SettingError("RENDER_SLOTS, SPEECH_SLOTS and LIGHT_SLOTS must not all be 0: the worker would do nothing")
     if settings.render_slots:
         # Asked now, and off the loop: a worker that cannot render says so when it starts, not in the middle of a job.
         try:
@@ -65,11 +68,28 @@ class Worker:
         self.name = f"{socket.gethostname()}:{os.getpid()}:{new_id()[:6]}"
         self.draining = asyncio.Event()
         self._resources = resources
-        self._lease = timedelta(seconds=settings.lease_seconds)
-        sizes = {Pool.RENDER: settings.render_slots, Pool.LIGHT: settings.light_slots}
+        self._terms = Terms(
+            lease=timedelta(seconds=settings.lease_seconds),
+            attempt=timedelta(hours=settings.attempt_hours),
+            job=timedelta(hours=settings.job_hours),
+        )
+        self._caps = Caps.of(settings)
+        sizes = {
+            Pool.RENDER: settings.render_slots,
+            Pool.SPEECH: settings.speech_slots,
+            Pool.LIGHT: settings.light_slots,
+        }
         self._slots = {pool: size for pool, size in sizes.items() if size}
         self._idle = {pool: asyncio.Semaphore(size) for pool, size in self._slots.items()}
-        self._running: set[asyncio.Task[None]] = set()
+        self._occupied: set[asyncio.Task[None]] = set()
+        """Slots that look for jobs or do one."""
+        self._asking: dict[Pool, list[asyncio.Future[Lease | None]]] = {pool: [] for pool in self._slots}
+        """Slots that want a job."""
+        self._claiming = asyncio.Lock()
+        self._at_work = 0
+        """Attempts that are running."""
+        self._alone = False
+        """Whether one of them must have no company (see `Job.is_suspect`)."""
 
     async def run(self) -> None:
         """Work until told to drain."""
@@ -87,9 +107,9 @@ class Worker:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks, timeout=STOP_SECONDS)
-            if self._running:
-                logger.info("worker %s: draining %d jobs", self.name, len(self._running))
-                await asyncio.wait(self._running)
+            if self._occupied:
+                logger.info("worker %s: draining %d jobs", self.name, len(self._occupied))
+                await asyncio.wait(self._occupied)
 
     # Claiming
 
@@ -102,43 +122,68 @@ class Worker:
 
     def _occupy(self, pool: Pool) -> asyncio.Task[None]:
         task = asyncio.create_task(self._slot(pool), name=f"slot:{pool}")
-        self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        self._occupied.add(task)
+        task.add_done_callback(self._occupied.discard)
         return task
 
     async def _slot(self, pool: Pool) -> None:
         """Claim and run jobs until there are none."""
         async with self._idle[pool]:
             while not self.draining.is_set():
-                try:
-                    lease = await self._claim(pool)
-                except Exception as error:  # noqa: BLE001 - whatever it is, the next look tries again
-                    logger.warning("no claim in the %s pool: %s", pool, error)
-                    return
+                lease = await self._next(pool)
                 if lease is None:
                     return
-                await self._attempt(lease)
+                try:
+                    await self._attempt(lease)
+                finally:
+                    self._at_work -= 1
+                    self._alone = False  # if it was set, this was the only one
 
-    async def _claim(self, pool: Pool) -> Lease | None:
+    async def _next(self, pool: Pool) -> Lease | None:
+        """The next job. One transaction claims for all slots that ask at a time."""
+        asked: asyncio.Future[Lease | None] = asyncio.get_running_loop().create_future()
+        self._asking[pool].append(asked)
+        async with self._claiming:
+            if not asked.done():
+                await self._answer(pool)
+        return asked.result()
+
+    async def _answer(self, pool: Pool) -> None:
+        asking, self._asking[pool] = self._asking[pool], []
+        leases: list[Lease] = []
+        try:
+            if not self._alone and not self.draining.is_set():
+                leases = await self._claimed(pool, len(asking))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the next look tries again
+            logger.warning("no claim in the %s pool: %s", pool, error)
+        self._at_work += len(leases)
+        for place, asked in enumerate(asking):
+            asked.set_result(leases[place] if place < len(leases) else None)
+
+    async def _claimed(self, pool: Pool, most: int) -> list[Lease]:
         async with self._resources.work() as work:
-            job = await work.claimable(pool, FUNCTIONS)
-            if job is None:
-                return None
-            job.claim(self.name, await work.now(), self._lease)
-            token = job.token
-            assert token is not None  # noqa: S101 - claim() just made it
-            asked = (await work.payload(job.id)).spec
-        return Lease(job=job, asked=asked, token=token, resources=self._resources)
+            taken = await work.claim(
+                pool,
+                FUNCTIONS,
+                worker=self.name,
+                terms=self._terms,
+                caps=self._caps,
+                suspects=self._at_work == 0,
+                most=most,
+            )
+        self._alone = any(job.is_suspect for job, _ in taken)
+        return [Lease(job=job, asked=asked, resources=self._resources) for job, asked in taken]
 
     async def _look(self) -> None:
-        """Find what no message told of: jobs of silent workers, and claimable ones while a slot is idle."""
-        await sweep.expired_leases(self._resources)
+        """Find what no message told of: jobs of silent workers, ones whose time has come, claimable ones."""
+        for heal in (sweep.expired_leases, sweep.due_jobs):
+            await heal(self._resources)
         for pool, idle in self._idle.items():
-            if not idle.locked() and await self._resources.reads().has_claimable(pool, FUNCTIONS):
+            if not idle.locked() and await self._resources.reads().has_claimable(pool, FUNCTIONS, self._caps):
                 self._occupy(pool)
 
     async def _sweep(self) -> None:
-        await sweep.sweep_storage(self._resources)
+        await sweep.heal(self._resources)
 
     async def _tidy(self) -> None:
         await sweep.tidy(self._resources)
@@ -175,7 +220,7 @@ class Worker:
         await self.draining.wait()
         await asyncio.sleep(self._resources.settings.drain_seconds)
 
-    async def _conclude(self, lease: Lease, doing: asyncio.Future[Done], beating: asyncio.Task[Verdict]) -> None:
+    async def _conclude(self, lease: Lease, doing: asyncio.Future[Done | Fork], beating: asyncio.Task[Verdict]) -> None:
         if doing.done():
             await self._finish(lease, doing, beating)
             return
@@ -187,12 +232,15 @@ class Worker:
             raise LeaseLost
         async with self._resources.work() as work:
             job, now = await _held(work, lease), await work.now()
-            if beating.done():
+            verdict = beating.result() if beating.done() else None
+            if verdict is Verdict.OVERDUE:
+                job.fail(lease.token, OVERDUE, now)
+            elif verdict is Verdict.CANCEL:
                 job.stopped(lease.token, now)
             else:
                 job.hand_back(lease.token, now)
 
-    async def _finish(self, lease: Lease, doing: asyncio.Future[Done], beating: asyncio.Task[Verdict]) -> None:
+    async def _finish(self, lease: Lease, doing: asyncio.Future[Done | Fork], beating: asyncio.Task[Verdict]) -> None:
         """Write the end of the job; as long as the lease is held, an outage of the database only delays it."""
         while not beating.done():
             try:
@@ -212,7 +260,7 @@ class Worker:
         raise LeaseLost
 
 
-async def _done(lease: Lease) -> Done:
+async def _done(lease: Lease) -> Done | Fork:
     lease.folder.mkdir(parents=True)
     try:
         spec = SPECS[lease.kind].from_json(lease.asked)
@@ -223,26 +271,32 @@ async def _done(lease: Lease) -> Done:
     return await FUNCTIONS[lease.kind](lease, spec)
 
 
-def _raised(error: Exception) -> asyncio.Future[Done]:
-    future: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
+def _raised(error: Exception) -> asyncio.Future[Done | Fork]:
+    future: asyncio.Future[Done | Fork] = asyncio.get_running_loop().create_future()
     future.set_exception(error)
     return future
 
 
 async def _held(work: Work, lease: Lease) -> Job:
-    job = await work.locked(Job, lease.job_id)
+    job = await work.kin(lease.job_id, *lease.kin)
     if job is None:
         raise LeaseLost
     job.held(lease.token)
     return job
 
 
-async def _settle(work: Work, job: Job, lease: Lease, doing: asyncio.Future[Done], now: datetime) -> None:
+async def _settle(work: Work, job: Job, lease: Lease, doing: asyncio.Future[Done | Fork], now: datetime) -> None:
     error = doing.exception()
     if error is None:
         done = doing.result()
+        if isinstance(done, Fork):
+            if job.cancel_requested:
+                job.stopped(lease.token, now)
+            else:
+                await work.fork(job, lease.token, done.children, stage=done.stage, share=done.share)
+            return
         asset_id = await done.store(work, job)
-        (await work.payload(job.id)).result = done.result
+        await work.keep_result(job, done.result)
         job.complete(lease.token, now, asset_id=asset_id)
     elif isinstance(error, JobFailed):
         logger.info("job %s: attempt %d failed: %s", job.id, lease.attempt, error)

@@ -4,16 +4,18 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-from domain.job import MOST_FAILURES, MOST_LOSSES, Failure, Job, JobState, LeaseLost
+from domain.attempt import Failure
+from domain.job import MOST_FAILURES, MOST_LOSSES, Job, JobState, LeaseLost, Terms
 from domain.kinds import JobKind, Pool
 from domain.refusals import Refusal
 from tests.docs.pages import blocks
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+TERMS = Terms(lease=timedelta(seconds=10), attempt=timedelta(hours=1), job=timedelta(hours=2))
 Verb = Callable[[Job], None]
 
 VERBS: list[tuple[str, Verb]] = [
-    ("claim", lambda job: job.claim("w", NOW, timedelta(seconds=10))),
+    ("claim", lambda job: job.claim("w", NOW, TERMS)),
     ("complete", lambda job: job.complete(job.token or "", NOW)),
     ("fail", lambda job: job.fail(job.token or "", Failure(code="X", message="x"), NOW)),
     ("fail", lambda job: job.fail(job.token or "", Failure(code="X", message="x", hopeless=True), NOW)),

@@ -6,8 +6,9 @@ from contextlib import aclosing
 
 import pytest
 
-from domain.job import Job, JobState, Order
+from domain.job import Job, JobState
 from domain.kinds import PauseSpec
+from domain.order import Order
 from domain.project import Project
 from domain.user import User
 from graph.hub import Hub

@@ -1,11 +1,14 @@
 """What one transaction of work tells the rest of the world."""
 
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import select
 
 from domain.event import ProjectEvent
-from domain.job import Job, Order
+from domain.job import Job
 from domain.kinds import PauseSpec, Pool
+from domain.order import Order
 from domain.project import Project
 from domain.user import User
 from persistence.resources import Resources
@@ -36,10 +39,8 @@ async def test_a_job_that_is_not_due_wakes_nobody(resources: Resources) -> None:
     async with resources.work() as work:
         project = await _founded(work)
     async with resources.work() as work:
-        order = Order(spec=PauseSpec(seconds=1), project_id=project.id, user_id=None)
-        job, _ = order.place(await work.now())
-        job.not_before = await work.now()
-        work.add(job)
+        later = await work.now() + timedelta(hours=1)
+        await work.place(Order(spec=PauseSpec(seconds=1), project_id=project.id, user_id=None, not_before=later))
     assert work.wakes == set()
 
 

@@ -184,7 +184,7 @@ async def test_cancelling_a_render_leaves_no_file_and_is_seen(stage: Stage) -> N
             await person.do("cancelJob", "", id=job["id"])
             assert (await until(watching, state="CANCELLED"))[-1]["asset"] is None
         await _cleared(stage)
-    await sweep.sweep_storage(stage.resources)
+    await sweep.heal(stage.resources)
     async with stage.resources.work() as work:
         assert await work.session.scalar(select(func.count()).select_from(StoredObject)) == 0
 
@@ -218,7 +218,7 @@ async def test_what_a_killed_worker_left_on_disk_is_swept_and_what_is_at_work_is
         async for seen in watching:
             if seen["progress"]["frames"] is not None:
                 break
-        await sweep.sweep_storage(stage.resources)
+        await sweep.heal(stage.resources)
         assert [path.name for path in jobs.iterdir()] == [f"{job['id']}-1"]
         await person.do("cancelJob", "", id=job["id"])
         await until(watching, state="CANCELLED")

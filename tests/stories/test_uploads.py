@@ -156,7 +156,7 @@ async def test_a_wrong_checksum_is_refused_with_both_and_the_right_bytes_can_be_
     asset = await person.do("completeUpload", "... on Asset { state sha256 downloadUrl }", id=upload["id"])
     assert (asset["state"], asset["sha256"]) == ("PROCESSING", expected)
     assert (await stage.web.get(asset["downloadUrl"])).content == right
-    await sweep.sweep_storage(stage.resources)
+    await sweep.heal(stage.resources)
     assert len(await kept(stage)) == 1
 
 
@@ -199,7 +199,7 @@ async def test_an_aborted_upload_takes_nothing_more_and_leaves_nothing(stage: St
     assert (await person.do("abortUpload", "... on Upload { state }", id=upload["id"]))["state"] == "ABORTED"
     refused = await person.do("completeUpload", "... on UploadClosed { state }", id=upload["id"])
     assert (refused["code"], refused["state"]) == ("UPLOAD_CLOSED", "ABORTED")
-    await sweep.sweep_storage(stage.resources)
+    await sweep.heal(stage.resources)
     assert (await stage.web.put(url, content=b"x" * 1000)).is_error
     assert await kept(stage) == []
 
@@ -215,7 +215,7 @@ async def test_an_upload_that_nobody_completes_expires_and_leaves_nothing(stage:
         await work.session.execute(update(StoredObject).values(expires_at=past))
     refused = await person.do("completeUpload", "... on UploadClosed { state }", id=upload["id"])
     assert (refused["code"], refused["state"]) == ("UPLOAD_CLOSED", "EXPIRED")
-    await sweep.sweep_storage(stage.resources)
+    await sweep.heal(stage.resources)
     assert (await person.ask("query($id: ID!) { upload(id: $id) { state } }", id=upload["id"]))["state"] == "EXPIRED"
     assert await kept(stage) == []
 
@@ -228,7 +228,7 @@ async def test_a_deleted_asset_takes_its_file_along_and_its_url_finds_nothing(st
     id = project["assets"]["nodes"][0]["id"]
     assert (await stage.web.get(asset["downloadUrl"])).status_code == 200
     assert (await person.do("deleteAsset", "", id=id))["__typename"] == "Deleted"
-    await sweep.sweep_storage(stage.resources)
+    await sweep.heal(stage.resources)
     assert (await stage.web.get(asset["downloadUrl"])).is_error
     assert await kept(stage) == []
     assert (await person.do("deleteAsset", "", id=id))["code"] == "NOT_FOUND"
@@ -263,7 +263,7 @@ async def test_deleting_a_project_removes_its_files_and_open_uploads(stage: Stag
     await stage.web.put(upload["parts"][0]["url"], content=b"x" * 1000)
     assert len(await kept(stage)) == 2
     assert (await person.do("deleteProject", "", id=project))["__typename"] == "Deleted"
-    await sweep.sweep_storage(stage.resources)
+    await sweep.heal(stage.resources)
     assert await kept(stage) == []
     async with stage.resources.work() as work:
         assert await work.session.scalar(select(func.count()).select_from(StoredObject)) == 0
