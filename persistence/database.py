@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
+from sqlalchemy.event import listen
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
@@ -16,11 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from persistence.settings import SettingError, Settings
 
 CONNECT_SECONDS = 10.0
+IDLE_SECONDS = 15
+"""A process that stops in the middle of a transaction, frozen or cut off, keeps its locks no longer than this."""
 OUTAGE = (DBAPIError, PoolTimeout, OSError, TimeoutError)
 """What a query raises when the database is away or has no connection to spare; and for all else it minds, too."""
-_PASSES = ("08", "25006", "40", "53", "57")
-"""SQLSTATE (or its class) of what passes: connections, a standby being promoted, broken-up deadlocks, resources, and
-the operator's intervention, which is how a shutdown shows."""
+_PASSES = ("08", "25006", "25P03", "40", "53", "57")
+"""SQLSTATE (or its class) of what passes: connections, a standby being promoted, a transaction that we left idle,
+broken-up deadlocks, resources, and the operator's intervention, which is how a shutdown shows."""
 
 
 def will_pass(error: BaseException) -> bool:
@@ -73,6 +76,8 @@ class Database:
             pool_pre_ping=True,
             json_serializer=_json,
         )
+        if settings.database_prepared:
+            listen(engine.sync_engine, "connect", _bound_idling)
         try:
             yield cls(engine, async_sessionmaker(engine, expire_on_commit=False))
         finally:
@@ -93,6 +98,11 @@ def _connecting(database_url: str) -> dict[str, Any]:
         raise SettingError(f"DATABASE_URL: there is no file {authority}; sslrootcert names the authority's certificate")
     kept = {name: value for name, value in parameters.items() if name not in _NOT_FOR_US}
     return {"dsn": urlunsplit(parts._replace(query=urlencode(kept))), **arguments}
+
+
+def _bound_idling(connection: Any, _record: Any) -> None:
+    """As a statement of its own: a pooler would refuse to know it as a parameter of the connection."""
+    connection.run_async(lambda driver: driver.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'"))
 
 
 def _json(value: Any) -> str:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select
+from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
@@ -78,6 +78,14 @@ def over(caps: Caps, job: Job) -> ColumnElement[bool] | None:
 def counts(job: Job) -> bool:
     """Whether it is on its own account: children are on their root's, and one that goes on has been counted."""
     return job.parent_id is None and job.state == JobState.QUEUED
+
+
+def waiting_suspects(pools: Collection[Pool], longer_than: timedelta) -> Select[str]:
+    """The suspects of these pools that no idle worker has taken for so long."""
+    # In the words of its index, so that it is used.
+    return select(Job.id).where(
+        text("in_line AND losses > 1"), Job.pool.in_(pools), Job.queued_at < func.clock_timestamp() - longer_than
+    )
 
 
 def due(most: int) -> Select[Job]:

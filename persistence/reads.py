@@ -5,7 +5,7 @@ import binascii
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import ARRAY, ColumnElement, Select, String, and_, any_, func, literal, select, tuple_, union_all
@@ -26,7 +26,7 @@ from domain.upload import Upload
 from domain.user import User
 from domain.viewer import Role
 from persistence.database import Database
-from persistence.line import Caps, claimable
+from persistence.line import Caps, claimable, waiting_suspects
 
 E = TypeVar("E", bound=Entity)
 
@@ -170,6 +170,11 @@ class Reads:
         """Whether a job of the pool waits to be claimed."""
         async with self._sessions() as session:
             return await session.scalar(select(claimable(pool, kinds, caps).exists())) is True
+
+    async def has_suspect(self, pools: Collection[Pool], longer_than: timedelta) -> bool:
+        """Whether a job of these pools has waited for so long for a worker with nothing else to do."""
+        async with self._sessions() as session:
+            return await session.scalar(select(waiting_suspects(pools, longer_than).exists())) is True
 
     async def children(self, parent_id: str) -> list[Job]:
         """The jobs that a job has handed its work to."""

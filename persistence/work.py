@@ -148,21 +148,21 @@ class Work:
     ) -> list[tuple[Job, dict[str, Any]]]:
         """Take the next jobs of the pool, at most so many, each with what it is asked."""
         taken: list[tuple[Job, dict[str, Any]]] = []
-        # Where caps hold, each claim must see the one before.
-        at_once = most if caps == line.Caps() else 1
         while len(taken) < most:
-            query = line.next_claims(pool, kinds, caps, suspects=suspects, most=1 if suspects else at_once)
+            # A suspect is taken by itself; and where caps hold, each claim must see the one before.
+            one_by_one = suspects or caps != line.Caps()
+            query = line.next_claims(pool, kinds, caps, suspects=suspects, most=1 if one_by_one else most - len(taken))
             found = (await self.session.execute(query)).all()
             for job, asked, now in found:
                 if await self._capped(caps, job):
-                    return taken  # the others may go on: look again
-                suspects = False  # one has a worker for itself, and anything else makes it no longer idle
-                was_suspect = job.is_suspect
+                    return taken  # those behind it may go on: look again
+                alone = job.is_suspect
                 job.claim(worker, now, terms)
                 taken.append((job, asked))
-                if was_suspect:
+                if alone:
                     return taken
-            if not found:
+                suspects = False  # they need an idle worker, and this one is no longer
+            if not (found and one_by_one):
                 break
             await self.session.flush()
         return taken

@@ -17,6 +17,7 @@ from domain.stored import StoredObject
 from domain.upload import Upload, UploadState
 from persistence import line
 from persistence.accounts import forget_what_is_over
+from persistence.queues import forget_silent_workers
 from persistence.resources import Resources
 from persistence.storage import PendingUpload, Storage
 from persistence.work import Work
@@ -175,4 +176,5 @@ async def heal(resources: Resources) -> None:
 async def tidy(resources: Resources) -> None:
     """What needs doing seldom: it looks at everything."""
     await ended_sign_ins(resources)
+    await forget_silent_workers(resources.database)
     await resources.storage.sweep(older_than=_ABANDONED_AFTER)

@@ -5,8 +5,8 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,8 +14,10 @@ from domain.attempt import Failure
 from domain.entity import new_id
 from domain.job import Job, LeaseLost, Terms
 from domain.kinds import SPECS, Pool
+from domain.pool import PRESENT_SECONDS
 from persistence.database import OUTAGE, will_pass
 from persistence.line import Caps
+from persistence.queues import absent, present
 from persistence.resources import Resources, opened
 from persistence.settings import SettingError, Settings
 from persistence.work import Work
@@ -28,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
 """How often a worker looks for expired leases and for work that no wake-up told it of."""
+ROOM_AFTER = timedelta(seconds=10)
+"""For so long a job that needs a worker for itself waits for an idle one; then busy ones make room."""
 SWEEP_SECONDS = 5.0
 TIDY_SECONDS = 3600.0
 STOP_SECONDS = 5.0
@@ -90,6 +94,8 @@ class Worker:
         """Attempts that are running."""
         self._alone = False
         """Whether one of them must have no company (see `Job.is_suspect`)."""
+        self._makes_room = False
+        """Whether nothing more is begun until none is running, since such a job has waited for too long."""
 
     async def run(self) -> None:
         """Work until told to drain."""
@@ -98,6 +104,7 @@ class Worker:
             _every(LOOK_SECONDS, self._look),
             _every(SWEEP_SECONDS, self._sweep),
             _every(TIDY_SECONDS, self._tidy, first=SWEEP_SECONDS),
+            _every(PRESENT_SECONDS, self._present, first=0),
             *(self._resources.queue.receive(pool, n, self._woken(pool)) for pool, n in self._slots.items()),
         ]
         async with self._resources.doorbells.listening():
@@ -109,7 +116,10 @@ class Worker:
             await asyncio.wait(tasks, timeout=STOP_SECONDS)
             if self._occupied:
                 logger.info("worker %s: draining %d jobs", self.name, len(self._occupied))
-                await asyncio.wait(self._occupied)
+                async with _repeated(PRESENT_SECONDS, self._present):
+                    await asyncio.wait(self._occupied)
+            with suppress(*OUTAGE):
+                await absent(self._resources.database, self.name)
 
     # Claiming
 
@@ -152,7 +162,8 @@ class Worker:
         asking, self._asking[pool] = self._asking[pool], []
         leases: list[Lease] = []
         try:
-            if not self._alone and not self.draining.is_set():
+            self._makes_room = self._makes_room and self._at_work > 0
+            if not (self._alone or self._makes_room or self.draining.is_set()):
                 leases = await self._claimed(pool, len(asking))
         except Exception as error:  # noqa: BLE001 - whatever it is, the next look tries again
             logger.warning("no claim in the %s pool: %s", pool, error)
@@ -178,9 +189,14 @@ class Worker:
         """Find what no message told of: jobs of silent workers, ones whose time has come, claimable ones."""
         for heal in (sweep.expired_leases, sweep.due_jobs):
             await heal(self._resources)
+        if self._at_work and not self._alone:
+            self._makes_room = await self._resources.reads().has_suspect(self._slots, ROOM_AFTER)
         for pool, idle in self._idle.items():
             if not idle.locked() and await self._resources.reads().has_claimable(pool, FUNCTIONS, self._caps):
                 self._occupy(pool)
+
+    async def _present(self) -> None:
+        await present(self._resources.database, self.name, self._slots, draining=self.draining.is_set())
 
     async def _sweep(self) -> None:
         await sweep.heal(self._resources)
@@ -304,6 +320,17 @@ async def _settle(work: Work, job: Job, lease: Lease, doing: asyncio.Future[Done
     else:
         logger.error("job %s: attempt %d failed unexpectedly", job.id, lease.attempt, exc_info=error)
         job.fail(lease.token, UNEXPECTED, now)
+
+
+@asynccontextmanager
+async def _repeated(seconds: float, step: Callable[[], Awaitable[None]]) -> AsyncGenerator[None]:
+    """Repeat the step as long as the block lasts."""
+    task = asyncio.create_task(_every(seconds, step, first=0))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def _every(seconds: float, step: Callable[[], Awaitable[None]], *, first: float | None = None) -> None:
