@@ -102,7 +102,11 @@ def _connecting(database_url: str) -> dict[str, Any]:
 
 def _bound_idling(connection: Any, _record: Any) -> None:
     """As a statement of its own: a pooler would refuse to know it as a parameter of the connection."""
-    connection.run_async(lambda driver: driver.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'"))
+
+    async def bound(driver: Any) -> None:
+        await driver.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_SECONDS}s'")
+
+    connection.run_async(bound)
 
 
 def _json(value: Any) -> str:
