@@ -1,5 +1,6 @@
 """What a process holds open: the one place where the database, Redis and storage are opened and closed."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -29,8 +30,7 @@ class Resources:
         """One transaction; when it has committed, ring and wake."""
         async with transaction(self.database.sessions()) as work:
             yield work
-        await self.doorbells.ring(work.rings)
-        await self.queue.wake(work.wakes)
+        await asyncio.gather(self.queue.wake(work.wakes), self.doorbells.ring(work.rings))
 
     def reads(self) -> Reads:
         """Look-ups for one operation."""

@@ -22,33 +22,39 @@ VERBS: list[tuple[str, Verb]] = [
     ("stopped", lambda job: job.stopped(job.token or "", NOW)),
     ("hand back", lambda job: job.hand_back(job.token or "", NOW)),
     ("lose", lambda job: job.lose(NOW)),
+    ("overrun", lambda job: job.overrun(NOW)),
+    ("fork", lambda job: job.fork(job.token or "", NOW, stage="x", share=1)),
+    ("children ended", lambda job: job.children_ended(NOW)),
     ("cancel", lambda job: job.cancel(NOW)),
     ("retry", lambda job: job.retry(NOW)),
 ]
-BY_WORKERS = {"claim": JobState.QUEUED, "lose": JobState.PROCESSING}
-"""Verbs that the caller gives only to rows it chose by their state."""
+ONLY: dict[str, Callable[[Job], bool]] = {
+    "claim": lambda job: job.state == JobState.QUEUED,
+    "lose": lambda job: job.token is not None,
+    "overrun": lambda job: job.token is not None,
+    "children ended": lambda job: job.waits_for_children,
+}
+"""Verbs that the caller gives only to rows it chose."""
 
 
 def jobs() -> list[Job]:
     """A job in every state, fresh and with its budget all but spent; a running one also when it is to stop."""
-    made: list[Job] = []
-    for spent in (0, 1):
-        for state in JobState:
-            for cancel in (False, True) if state == JobState.PROCESSING else (False,):
-                job = Job(
-                    kind=JobKind.PAUSE,
-                    pool=Pool.LIGHT,
-                    project_id="p",
-                    user_id=None,
-                    queued_at=NOW,
-                    state=state,
-                    failures=spent * (MOST_FAILURES - 1),
-                    losses=spent * (MOST_LOSSES - 1),
-                    cancel_requested=cancel,
-                    token="t" if state == JobState.PROCESSING else None,
-                )
-                made.append(job)
-    return made
+    made = [_job(state, spent) for spent in (0, 1) for state in JobState]
+    made += [_job(JobState.PROCESSING, spent, cancel_requested=True) for spent in (0, 1)]
+    waiting: list[dict[str, object]] = [{}, {"cancel_requested": True}, {"error_code": "X"}]
+    return made + [_job(JobState.PROCESSING, 0, token=None, **more) for more in waiting]
+
+
+def _job(state: JobState, spent: int, **more: object) -> Job:
+    values: dict[str, object] = {
+        "failures": spent * (MOST_FAILURES - 1),
+        "losses": spent * (MOST_LOSSES - 1),
+        "token": "t" if state == JobState.PROCESSING else None,
+        "in_line": state == JobState.QUEUED,
+        "attempt_ends_at": NOW,
+        **more,
+    }
+    return Job(kind=JobKind.PAUSE, pool=Pool.LIGHT, project_id="p", user_id=None, queued_at=NOW, state=state, **values)
 
 
 def real() -> set[tuple[str, str, str]]:
@@ -56,14 +62,14 @@ def real() -> set[tuple[str, str, str]]:
     found: set[tuple[str, str, str]] = set()
     for verb, act in VERBS:
         for job in jobs():
-            before = job.state
-            if BY_WORKERS.get(verb, before) != before:
+            before, waited = job.state, job.waits_for_children
+            if verb in ONLY and not ONLY[verb](job):
                 continue
             try:
                 act(job)
             except (Refusal, LeaseLost):
                 continue
-            if job.state != before:
+            if job.state != before or job.waits_for_children != waited:
                 found.add((before.value, job.state.value, verb))
     return found
 

@@ -2,13 +2,16 @@
 
 import asyncio
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
 from domain.kinds import JobKind, PauseSpec
+from persistence.resources import Resources
+from persistence.settings import Settings
 from tasks.lease import Done, JobFailed, Lease
 from tasks.registry import FUNCTIONS
-from tests.story import Person, Stage, project_of, until
+from tests.story import Person, Stage, project_of, staged, until
 
 WATCH = "subscription($id: ID!) { job(id: $id) { state attempt progress { stage fraction } error { code } } }"
 
@@ -159,3 +162,51 @@ async def test_an_end_that_cannot_be_written_is_a_failure_and_not_an_endless_try
         (*_, again) = await until(watching, error={"code": "INTERNAL"})
         assert again["state"] == "QUEUED"
         await person.do("cancelJob", "", id=job["id"])
+
+
+async def test_a_job_that_takes_too_long_is_stopped_and_given_up_when_all_its_time_is_over(
+    settings: Settings, resources: Resources
+) -> None:
+    short = replace(settings, attempt_hours=1 / 3600, job_hours=1 / 3600)
+    async with staged(replace(resources, settings=short)) as stage:
+        person = await stage.person()
+        job = await _pause(person, await project_of(person), seconds=600)
+        async with stage.worker(), aclosing(person.watch(WATCH, id=job["id"])) as watching, asyncio.timeout(15):
+            seen = await until(watching, state="FAILED")
+    assert (seen[-1]["attempt"], seen[-1]["error"]) == (1, {"code": "OVERDUE"})
+
+
+async def test_an_attempt_that_takes_too_long_is_tried_again(settings: Settings, resources: Resources) -> None:
+    async with staged(replace(resources, settings=replace(settings, attempt_hours=0.5 / 3600))) as stage:
+        person = await stage.person()
+        job = await _pause(person, await project_of(person), seconds=600)
+        async with stage.worker(), aclosing(person.watch(WATCH, id=job["id"])) as watching, asyncio.timeout(15):
+            await until(watching, state="PROCESSING", attempt=1)
+            seen = await until(watching, state="QUEUED")
+    assert seen[-1]["error"] == {"code": "OVERDUE"}
+
+
+async def test_what_failed_with_a_program_is_told_with_its_exit_code_and_last_lines(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def act(_lease: Lease, _spec: PauseSpec) -> Done:
+        raise JobFailed("BROKEN", "It broke.", hopeless=True, exit_code=-11, tail=["one", "two"])
+
+    monkeypatch.setitem(FUNCTIONS, JobKind.PAUSE, act)
+    person = await stage.person()
+    job = await _pause(person, await project_of(person))
+    async with stage.worker() as worker, aclosing(person.watch(WATCH, id=job["id"])) as watching:
+        await until(watching, state="FAILED")
+    query = "query($id: ID!) { job(id: $id) { attempts { number worker outcome error { code } exitCode lastLines } } }"
+    assert await person.ask(query, id=job["id"]) == {
+        "attempts": [
+            {
+                "number": 1,
+                "worker": worker.name,
+                "outcome": "FAILED",
+                "error": {"code": "BROKEN"},
+                "exitCode": -11,
+                "lastLines": ["one", "two"],
+            }
+        ]
+    }
