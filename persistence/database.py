@@ -2,6 +2,7 @@
 
 import json
 import ssl
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,13 +11,17 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from sqlalchemy.event import listen
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from persistence.settings import SettingError, Settings
 
 CONNECT_SECONDS = 10.0
+COMMAND_SECONDS = 60.0
+"""What a line that has gone dead without telling costs at most: no statement of ours takes so long."""
+RESTED_SECONDS, PING_SECONDS = 5.0, 5.0
+"""A connection that nobody used for so long is asked for an answer before it is used, which may take so long."""
 IDLE_SECONDS = 15
 """A process that stops in the middle of a transaction, frozen or cut off, keeps its locks no longer than this."""
 OUTAGE = (DBAPIError, PoolTimeout, OSError, TimeoutError)
@@ -32,6 +37,7 @@ def will_pass(error: BaseException) -> bool:
     return not isinstance(error, DBAPIError) or state is None or state.startswith(_PASSES)
 
 
+_RESTING = "resting since"
 _NOT_FOR_US = frozenset(
     {"channel_binding", "connect_timeout", "gssencmode", "requirepeer", "sslcompression", "sslsni"}
     | {"keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"}
@@ -39,13 +45,16 @@ _NOT_FOR_US = frozenset(
 """Parameters that only libpq knows. asyncpg would hand them to the server, which refuses what is no setting of its."""
 
 
-def database_engine(database_url: str, *, prepared: bool = True, **options: Any) -> AsyncEngine:
+def database_engine(
+    database_url: str, *, prepared: bool = True, patience: float | None = None, **options: Any
+) -> AsyncEngine:
     """Return an engine on the address; the first query connects. Raises SettingError.
 
     asyncpg reads the address itself: it knows libpq's parameters (sslmode, sslrootcert, several hosts and more).
     Without `prepared` no statement has a name, so whatever sits between may give each transaction another connection.
+    With `patience` a statement that takes longer (in seconds) is given up.
     """
-    arguments = _connecting(database_url)
+    arguments = _connecting(database_url) | {"command_timeout": patience}
     if not prepared:
         # Without a cache asyncpg sends a nameless statement together with its execution, again each time.
         arguments |= {
@@ -63,6 +72,8 @@ class Database:
 
     engine: AsyncEngine
     sessions: async_sessionmaker[AsyncSession]
+    statements: async_sessionmaker[AsyncSession]
+    """Sessions in which each statement is a transaction of its own, at the cost of one round trip instead of three."""
 
     @classmethod
     @asynccontextmanager
@@ -71,15 +82,22 @@ class Database:
         engine = database_engine(
             settings.database_url,
             prepared=settings.database_prepared,
+            patience=COMMAND_SECONDS,
             pool_size=settings.database_pool,
             max_overflow=0,
-            pool_pre_ping=True,
             json_serializer=_json,
         )
+        listen(engine.sync_engine, "checkout", _alive)
+        listen(engine.sync_engine, "checkin", _rests)
         if settings.database_prepared:
             listen(engine.sync_engine, "connect", _bound_idling)
+        alone = engine.execution_options(isolation_level="AUTOCOMMIT")
         try:
-            yield cls(engine, async_sessionmaker(engine, expire_on_commit=False))
+            yield cls(
+                engine,
+                async_sessionmaker(engine, expire_on_commit=False),
+                async_sessionmaker(alone, expire_on_commit=False),
+            )
         finally:
             await engine.dispose()
 
@@ -98,6 +116,25 @@ def _connecting(database_url: str) -> dict[str, Any]:
         raise SettingError(f"DATABASE_URL: there is no file {authority}; sslrootcert names the authority's certificate")
     kept = {name: value for name, value in parameters.items() if name not in _NOT_FOR_US}
     return {"dsn": urlunsplit(parts._replace(query=urlencode(kept))), **arguments}
+
+
+def _alive(connection: Any, record: Any, _proxy: Any) -> None:
+    """Do not hand out a dead line. Whether it was closed is known at once; only one that has rested is asked more."""
+
+    async def ask(driver: Any) -> None:
+        await driver.execute("SELECT 1", timeout=PING_SECONDS)
+
+    if connection.driver_connection.is_closed():
+        raise InvalidatePoolError
+    if time.monotonic() - record.info.get(_RESTING, time.monotonic()) > RESTED_SECONDS:
+        try:
+            connection.run_async(ask)
+        except Exception as error:  # whatever it is, the line is of no use
+            raise InvalidatePoolError from error
+
+
+def _rests(_connection: Any, record: Any) -> None:
+    record.info[_RESTING] = time.monotonic()
 
 
 def _bound_idling(connection: Any, _record: Any) -> None:

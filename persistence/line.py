@@ -9,10 +9,11 @@ into line, from two index probes; taking the next job is one more. No state besi
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, or_, select, text
+from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
@@ -50,8 +51,9 @@ def claimable(pool: Pool, kinds: Collection[JobKind], caps: Caps, *, suspects: b
     return query.order_by(Job.priority.desc(), Job.turn, Job.queued_at)
 
 
+@cache
 def next_claims(
-    pool: Pool, kinds: Collection[JobKind], caps: Caps, *, suspects: bool, most: int
+    pool: Pool, kinds: frozenset[JobKind], caps: Caps, *, suspects: bool, most: int
 ) -> Select[Job, dict[str, Any], datetime]:
     """The next jobs, locked, with what they are asked and the database's clock; those being taken are passed over."""
     query = claimable(pool, kinds, caps, suspects=suspects).join(JobPayload, JobPayload.job_id == Job.id)
@@ -100,17 +102,21 @@ async def line_up(session: AsyncSession, jobs: Iterable[Job]) -> None:
     waiting.sort(key=_line)
     with session.no_autoflush:
         for (pool, priority, user_id), others in groupby(waiting, _line):
-            first = (await session.scalars(select(next_turn(pool, priority, user_id or None)))).one()
+            whose = {"pool": pool, "priority": priority, "user_id": user_id or None}
+            first = (await session.scalars(_NEXT_TURN, whose)).one()
             for place, job in enumerate(others):
                 job.turn = first + place
 
 
-def next_turn(pool: Pool, priority: int, user_id: str | None) -> ColumnElement[int]:
+def _next_turn() -> Select[int]:
     """The turn of a user's next job."""
-    here = (Job.pool == pool, Job.priority == priority)
+    here = (Job.pool == bindparam("pool"), Job.priority == bindparam("priority"))
     taken = select(func.max(Job.turn)).where(*here, Job.attempt > 0).scalar_subquery()
-    own = select(func.max(Job.turn) + 1).where(*here, Job.user_id == user_id).scalar_subquery()
-    return func.coalesce(func.greatest(taken, own), _BEFORE_THE_FIRST)
+    own = select(func.max(Job.turn) + 1).where(*here, Job.user_id == bindparam("user_id")).scalar_subquery()
+    return select(func.coalesce(func.greatest(taken, own), _BEFORE_THE_FIRST))
+
+
+_NEXT_TURN = _next_turn()
 
 
 def silent() -> ColumnElement[bool]:

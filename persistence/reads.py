@@ -22,6 +22,7 @@ from domain.membership import Membership
 from domain.order import JobPayload
 from domain.project import Project
 from domain.refusals import InvalidInput
+from domain.schedule import Schedule
 from domain.upload import Upload
 from domain.user import User
 from domain.viewer import Role
@@ -31,7 +32,7 @@ from persistence.line import Caps, claimable, waiting_suspects
 E = TypeVar("E", bound=Entity)
 
 LARGEST_PAGE = 100
-NODES: tuple[type[Entity], ...] = (User, Membership, Project, Asset, Upload, Job)
+NODES: tuple[type[Entity], ...] = (User, Membership, Project, Asset, Upload, Job, Schedule)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +95,7 @@ class Reads:
 
     def __init__(self, database: Database) -> None:
         """Open nothing yet."""
-        self._sessions = database.sessions
+        self._sessions = database.statements
 
     async def by_ids(self, entity: type[E], ids: Sequence[str]) -> list[E | None]:
         """The entities with these ids, in this order."""

@@ -10,17 +10,31 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import ARRAY, ColumnElement, String, delete, event, func, insert, inspect, literal, select, true, update
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    ColumnElement,
+    Select,
+    String,
+    bindparam,
+    delete,
+    event,
+    func,
+    inspect,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from domain.asset import Asset, AssetState
 from domain.attempt import Failure
 from domain.entity import Base, Entity
-from domain.event import Happening, ProjectEvent, ProjectLog, added, changed, removed
+from domain.event import Happening, added, changed, removed
 from domain.job import ENDED, Job, JobState, Terms
 from domain.kinds import JobKind, Pool, RenderSpec
 from domain.media import MediaFacts
@@ -44,9 +58,9 @@ def log_topic(project_id: str) -> str:
     return f"log:{project_id}"
 
 
-def stop_topic(job_id: str) -> str:
-    """The bell that tells a job's worker to ask at once whether it is to stop."""
-    return f"stop:{job_id}"
+def stop_topic(worker: str) -> str:
+    """The bell that tells a worker to ask at once which of its jobs are to stop."""
+    return f"stop:{worker}"
 
 
 class Work:
@@ -55,6 +69,7 @@ class Work:
     def __init__(self, session: AsyncSession) -> None:
         """Listen to what the session flushes."""
         self.session = session
+        self._now: datetime | None = None
         self.rings: set[str] = set()
         self.wakes: set[Pool] = set()
         self._happened: list[Happening] = []
@@ -123,8 +138,12 @@ class Work:
 
     async def locked(self, entity: type[E], entity_id: str) -> E | None:
         """The row as it is now, locked against other changes (not against references to it)."""
-        query = select(entity).where(entity.id == entity_id).with_for_update(key_share=True)
-        return await self.session.scalar(query, execution_options={"populate_existing": True})
+        row = (await self.session.execute(_locking(entity), {"id": entity_id})).one_or_none()
+        if row is None:
+            return None
+        found, now = row
+        self._now = self._now or now
+        return found
 
     async def _in_project(self, entity: type[InProject], viewer: Viewer, entity_id: str, right: Right) -> InProject:
         kind = entity.__name__.lower()
@@ -151,9 +170,12 @@ class Work:
         while len(taken) < most:
             # A suspect is taken by itself; and where caps hold, each claim must see the one before.
             one_by_one = suspects or caps != line.Caps()
-            query = line.next_claims(pool, kinds, caps, suspects=suspects, most=1 if one_by_one else most - len(taken))
+            query = line.next_claims(
+                pool, frozenset(kinds), caps, suspects=suspects, most=1 if one_by_one else most - len(taken)
+            )
             found = (await self.session.execute(query)).all()
             for job, asked, now in found:
+                self._now = self._now or now
                 if await self._capped(caps, job):
                     return taken  # those behind it may go on: look again
                 alone = job.is_suspect
@@ -179,8 +201,10 @@ class Work:
     # Facts for decisions
 
     async def now(self) -> datetime:
-        """The database's clock: the only one that every process shares."""
-        return (await self.session.scalars(select(func.clock_timestamp()))).one()
+        """The database's clock, the only one that every process shares: as it stood when something was first locked."""
+        now = self._now or (await self.session.scalars(select(func.clock_timestamp()))).one()
+        self._now = now
+        return now
 
     async def facts(self, project_id: str, asset_ids: Iterable[str]) -> dict[str, MediaFacts | None]:
         """What is known of these assets of the project; those that are not there are left out."""
@@ -312,8 +336,8 @@ class Work:
             self._changed.add(entity)
             if entity.in_line:
                 self.wakes.add(entity.pool)
-            if entity.cancel_requested and not entity.state.ended:
-                self.rings.add(stop_topic(entity.id))
+            if entity.cancel_requested and entity.token and entity.worker:
+                self.rings.add(stop_topic(entity.worker))
 
     async def close(self) -> None:
         """Flush, write the log, commit."""
@@ -372,27 +396,37 @@ class Work:
         await self.session.flush()
 
     async def _tell(self, project_id: str, happened: list[Happening]) -> None:
-        """Count and write in one statement: everybody who changes the project waits for the counter."""
-        new = len(happened)
-        counted = upsert(ProjectLog).values(project_id=project_id, last_seq=new)
-        counted = counted.on_conflict_do_update(
-            index_elements=[ProjectLog.project_id], set_={"last_seq": ProjectLog.last_seq + new}
-        )
-        last = counted.returning(ProjectLog.last_seq).cte("counted")
-        entries = (
-            func.unnest(
-                literal([each.kind.value for each in happened], ARRAY(String)),
-                literal([each.subject_id for each in happened], ARRAY(String)),
-            )
-            .table_valued("kind", "subject_id", with_ordinality="place")
-            .render_derived()
-        )
-        rows = select(
-            literal(project_id), last.c.last_seq - new + entries.c.place, entries.c.kind, entries.c.subject_id
-        ).select_from(last.join(entries, true()))
-        columns = ["project_id", "seq", "kind", "subject_id"]
-        await self.session.execute(insert(ProjectEvent).from_select(columns, rows).add_cte(last))
+        kinds, subjects = [each.kind.value for each in happened], [each.subject_id for each in happened]
+        told = {"project_id": project_id, "new": len(happened), "kinds": kinds, "subjects": subjects}
+        await self.session.execute(_TELL, told)
         self.rings.add(log_topic(project_id))
+
+
+_TELL = text(
+    """
+    WITH counted AS (
+        INSERT INTO project_logs (project_id, last_seq) VALUES (:project_id, :new)
+        ON CONFLICT (project_id) DO UPDATE SET last_seq = project_logs.last_seq + :new
+        RETURNING last_seq
+    )
+    INSERT INTO project_events (project_id, seq, kind, subject_id)
+    SELECT :project_id, counted.last_seq - :new + entry.place, entry.kind, entry.subject_id
+    FROM counted, unnest(:kinds, :subjects) WITH ORDINALITY AS entry (kind, subject_id, place)
+    """
+).bindparams(
+    bindparam("project_id", type_=String),
+    bindparam("new", type_=BigInteger),
+    bindparam("kinds", type_=ARRAY(String)),
+    bindparam("subjects", type_=ARRAY(String)),
+)
+"""Count and write in one statement: everybody who changes the project waits for the counter."""
+
+
+@cache
+def _locking(entity: type[Entity]) -> Select[Any, datetime]:
+    # Built once: what SQLAlchemy needs to put a statement together is a good part of what it costs.
+    query = select(entity, func.clock_timestamp()).where(entity.id == bindparam("id"))
+    return query.with_for_update(of=entity, key_share=True).execution_options(populate_existing=True)
 
 
 def _failed(job: Job) -> bool:

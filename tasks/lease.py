@@ -24,7 +24,7 @@ from domain.stored import StoredObject
 from persistence.database import OUTAGE
 from persistence.resources import Resources
 from persistence.settings import Settings
-from persistence.work import Work, stop_topic
+from persistence.work import Work
 
 E = TypeVar("E", bound=Entity)
 
@@ -83,6 +83,7 @@ class Verdict(Enum):
     CANCEL = auto()
     LOST = auto()
     OVERDUE = auto()
+    OVER = auto()
 
 
 def attempts_folder(settings: Settings) -> Path:
@@ -123,6 +124,8 @@ class Lease:
         self._told: Progress | None = None
         self._untold = False
         self._announced: list[str] = []
+        self._nudged = asyncio.Event()
+        self._is_over = False
 
     def report(self, progress: Progress) -> None:
         """Say how far this step has come; the next heartbeat tells it. Cheap: call it as often as you like."""
@@ -163,19 +166,25 @@ class Lease:
         results = await reads.results([child.id for child in children])
         return [(child, results[child.id]) for child in children]
 
+    def nudge(self) -> None:
+        """Beat at once: somebody may have asked to stop."""
+        self._nudged.set()
+
+    def over(self) -> None:
+        """Beat no more. A beat under way is let end: what breaks off a query costs a connection."""
+        self._is_over = True
+        self._nudged.set()
+
     async def beat(self) -> Verdict:
         """Keep the lease, tell the progress, and return when the job is to stop."""
-        asked_to_stop = asyncio.Event()
-        with self.resources.doorbells.hung(stop_topic(self.job_id), lambda _topic: asked_to_stop.set()):
-            return await self._beat_on(asked_to_stop)
-
-    async def _beat_on(self, asked_to_stop: asyncio.Event) -> Verdict:
         lease = self.resources.settings.lease_seconds
         held_until = time.monotonic() + lease
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(asked_to_stop.wait(), BEAT_SECONDS)
-            asked_to_stop.clear()
+                await asyncio.wait_for(self._nudged.wait(), BEAT_SECONDS)
+            self._nudged.clear()
+            if self._is_over:
+                return Verdict.OVER
             started = time.monotonic()
             try:
                 async with asyncio.timeout(lease):
@@ -198,7 +207,7 @@ class Lease:
         """Whether a cancel was asked for; None when the lease is no longer ours."""
         progress = self._progress
         self._untold = self._untold or progress != self._told
-        async with self.resources.database.sessions() as session, session.begin():
+        async with self.resources.database.statements() as session:
             cancel = await _beat(session, self.job_id, self.token, progress, self.resources.settings.lease_seconds)
         self._told = progress
         return cancel
@@ -213,20 +222,23 @@ class Lease:
         _, parent_id = self.kin
         if parent_id:
             try:
-                async with self.resources.database.sessions() as session, session.begin():
+                async with self.resources.database.statements() as session:
                     topics += await sum_up(session, parent_id, timedelta(seconds=BEAT_SECONDS))
             except OUTAGE as error:
                 logger.warning("job %s: its parent's progress was not told: %s", self.job_id, error)
         await self.resources.doorbells.ring(topics)
 
 
+_WITHOUT_DISK = func.set_config("synchronous_commit", "off", True) == "off"
+"""Holds always; in the statement that is its own transaction, its commit waits for no disk."""
+
+
 async def _beat(session: AsyncSession, job_id: str, token: str, progress: Progress, lease: float) -> bool | None:
     # The one bulk UPDATE of a job: it loads nothing, waits for no disk, and rings by hand. A crash of the database
     # may forget the last few; clients order what they see by version and attempt first.
-    await session.execute(func.set_config("synchronous_commit", "off", True).select())
     statement = (
         update(Job)
-        .where(Job.id == job_id, Job.token == token, Job.state == JobState.PROCESSING)
+        .where(Job.id == job_id, Job.token == token, Job.state == JobState.PROCESSING, _WITHOUT_DISK)
         .values(
             lease_expires_at=func.clock_timestamp() + timedelta(seconds=lease),
             beat=Job.beat + 1,
@@ -247,7 +259,6 @@ async def _beat(session: AsyncSession, job_id: str, token: str, progress: Progre
 
 async def sum_up(session: AsyncSession, parent_id: str, pause: timedelta) -> Sequence[str]:
     """Tell a waiting parent's progress from its children's, weighted; not again within the pause. The ids changed."""
-    await session.execute(func.set_config("synchronous_commit", "off", True).select())
     child = aliased(Job)
     done = case((child.state == JobState.COMPLETED, 1.0), else_=child.fraction)
     of = select(func.sum(child.weight * done) / func.nullif(func.sum(child.weight), 0)).where(
@@ -258,7 +269,7 @@ async def sum_up(session: AsyncSession, parent_id: str, pause: timedelta) -> Seq
     now = func.clock_timestamp()
     statement = (
         update(Job)
-        .where(Job.id == parent_id, Job.state == JobState.PROCESSING, Job.token.is_(None), ~Job.in_line)
+        .where(Job.id == parent_id, Job.state == JobState.PROCESSING, Job.token.is_(None), ~Job.in_line, _WITHOUT_DISK)
         .where(or_(Job.beat_at.is_(None), Job.beat_at < now - pause))
         .values(
             beat=Job.beat + 1,

@@ -5,7 +5,7 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,7 +20,7 @@ from persistence.line import Caps
 from persistence.queues import absent, present
 from persistence.resources import Resources, opened
 from persistence.settings import SettingError, Settings
-from persistence.work import Work
+from persistence.work import Work, stop_topic
 from tasks import sweep
 from tasks.ffmpeg import FfmpegMissing, find_ffmpeg
 from tasks.lease import Done, Fork, JobFailed, Lease, Verdict
@@ -90,7 +90,7 @@ class Worker:
         self._asking: dict[Pool, list[asyncio.Future[Lease | None]]] = {pool: [] for pool in self._slots}
         """Slots that want a job."""
         self._claiming = asyncio.Lock()
-        self._at_work = 0
+        self._at_work: set[Lease] = set()
         """Attempts that are running."""
         self._alone = False
         """Whether one of them must have no company (see `Job.is_suspect`)."""
@@ -107,19 +107,24 @@ class Worker:
             _every(PRESENT_SECONDS, self._present, first=0),
             *(self._resources.queue.receive(pool, n, self._woken(pool)) for pool, n in self._slots.items()),
         ]
-        async with self._resources.doorbells.listening():
-            tasks = [asyncio.create_task(each) for each in loops]
-            await self.draining.wait()
-            self._resources.queue.stop()
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks, timeout=STOP_SECONDS)
-            if self._occupied:
-                logger.info("worker %s: draining %d jobs", self.name, len(self._occupied))
-                async with _repeated(PRESENT_SECONDS, self._present):
-                    await asyncio.wait(self._occupied)
-            with suppress(*OUTAGE):
-                await absent(self._resources.database, self.name)
+        bells = self._resources.doorbells
+        async with bells.listening():
+            with bells.hung(stop_topic(self.name), self._nudge):
+                await self._until_drained(loops)
+
+    async def _until_drained(self, loops: Sequence[Coroutine[Any, Any, None]]) -> None:
+        tasks = [asyncio.create_task(each) for each in loops]
+        await self.draining.wait()
+        self._resources.queue.stop()
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks, timeout=STOP_SECONDS)
+        if self._occupied:
+            logger.info("worker %s: draining %d jobs", self.name, len(self._occupied))
+            async with _repeated(PRESENT_SECONDS, self._present):
+                await asyncio.wait(self._occupied)
+        with suppress(*OUTAGE):
+            await absent(self._resources.database, self.name)
 
     # Claiming
 
@@ -146,7 +151,7 @@ class Worker:
                 try:
                     await self._attempt(lease)
                 finally:
-                    self._at_work -= 1
+                    self._at_work.discard(lease)
                     self._alone = False  # if it was set, this was the only one
 
     async def _next(self, pool: Pool) -> Lease | None:
@@ -162,12 +167,12 @@ class Worker:
         asking, self._asking[pool] = self._asking[pool], []
         leases: list[Lease] = []
         try:
-            self._makes_room = self._makes_room and self._at_work > 0
+            self._makes_room = self._makes_room and bool(self._at_work)
             if not (self._alone or self._makes_room or self.draining.is_set()):
                 leases = await self._claimed(pool, len(asking))
         except Exception as error:  # noqa: BLE001 - whatever it is, the next look tries again
             logger.warning("no claim in the %s pool: %s", pool, error)
-        self._at_work += len(leases)
+        self._at_work.update(leases)
         for place, asked in enumerate(asking):
             asked.set_result(leases[place] if place < len(leases) else None)
 
@@ -179,7 +184,7 @@ class Worker:
                 worker=self.name,
                 terms=self._terms,
                 caps=self._caps,
-                suspects=self._at_work == 0,
+                suspects=not self._at_work,
                 most=most,
             )
         self._alone = any(job.is_suspect for job, _ in taken)
@@ -204,6 +209,10 @@ class Worker:
     async def _tidy(self) -> None:
         await sweep.tidy(self._resources)
 
+    def _nudge(self, _topic: str) -> None:
+        for lease in self._at_work:
+            lease.nudge()
+
     # Working
 
     async def _attempt(self, lease: Lease) -> None:
@@ -221,8 +230,11 @@ class Worker:
             # Whatever it was, the lease runs out and the job goes on elsewhere.
             logger.exception("job %s: attempt %d could not be concluded", lease.job_id, lease.attempt)
         finally:
-            for task in (doing, beating, leaving):
+            lease.over()
+            for task in (doing, leaving):
                 task.cancel()
+            await asyncio.wait({beating}, timeout=STOP_SECONDS)
+            beating.cancel()
             await asyncio.gather(doing, beating, leaving, return_exceptions=True)
             await self._clear(lease)
 
