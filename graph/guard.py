@@ -39,12 +39,14 @@ def signed_in(viewer: Viewer | None) -> None:
 
 
 def scoped(scope: Scope) -> Policy:
-    """The token must carry the scope."""
+    """The token must carry the scope; for `admin` the user must be an administrator, too, at this moment."""
 
     def policy(viewer: Viewer | None) -> None:
         signed_in(viewer)
         if viewer and scope not in viewer.scopes:
             raise Forbidden(needs=f"an access token with the scope {scope}")
+        if viewer and scope is Scope.ADMIN and not viewer.is_admin:
+            raise Forbidden(needs="an administrator")
 
     return policy
 

@@ -12,27 +12,46 @@ from graph.jobs import JobFace, JobMutations, JobQueries, JobSubscriptions
 from graph.members import MemberMutations, MembershipFace
 from graph.nodes import NodeQueries
 from graph.projects import ProjectFace, ProjectMutations, ProjectQueries
+from graph.queues import QueueMutations, QueueQueries, QueueSubscriptions
 from graph.refusals import handlers
 from graph.renders import RenderMutations
 from graph.scalars import SCALARS
+from graph.schedules import ScheduleFace, ScheduleMutations, ScheduleQueries
 from graph.uploads import UploadFace, UploadMutations, UploadQueries
 from graph.users import UserFace, UserMutations, UserQueries
 
 
 @strawberry.type(description="Everything that can be asked.")
-class Query(UserQueries, NodeQueries, ProjectQueries, AssetQueries, UploadQueries, JobQueries):
+class Query(
+    UserQueries,
+    NodeQueries,
+    ProjectQueries,
+    AssetQueries,
+    UploadQueries,
+    JobQueries,
+    ScheduleQueries,
+    QueueQueries,
+):
     """The root of queries."""
 
 
 @strawberry.type(description="Everything that can be done. Each answers with the thing, or with a typed refusal.")
 class Mutation(
-    ProjectMutations, MemberMutations, UploadMutations, AssetMutations, RenderMutations, JobMutations, UserMutations
+    ProjectMutations,
+    MemberMutations,
+    UploadMutations,
+    AssetMutations,
+    RenderMutations,
+    JobMutations,
+    ScheduleMutations,
+    QueueMutations,
+    UserMutations,
 ):
     """The root of mutations."""
 
 
 @strawberry.type(description="Everything that can be watched.")
-class Subscription(JobSubscriptions, EventSubscriptions):
+class Subscription(JobSubscriptions, EventSubscriptions, QueueSubscriptions):
     """The root of subscriptions."""
 
 
@@ -42,7 +61,7 @@ class NotSealed(Exception):
 
 def build(query: type = Query, mutation: type = Mutation, subscription: type = Subscription) -> strawberry.Schema:
     """Build the schema; refuse one whose root fields are not all sealed."""
-    nodes: list[Any] = [UserFace, MembershipFace, ProjectFace, AssetFace, UploadFace, JobFace]
+    nodes: list[Any] = [UserFace, MembershipFace, ProjectFace, AssetFace, UploadFace, JobFace, ScheduleFace]
     schema = strawberry.Schema(
         query=query,
         mutation=mutation,

@@ -15,6 +15,8 @@ import startRender from "./examples/start-render.graphql";
 import startRenderVariables from "./examples/start-render.json";
 import watchJob from "./examples/watch-job.graphql";
 import watchJobVariables from "./examples/watch-job.json";
+import watchQueues from "./examples/watch-queues.graphql";
+import watchQueuesVariables from "./examples/watch-queues.json";
 
 export const EXAMPLES: TabDefinition[] = [
   tab(createProject, createProjectVariables),
@@ -24,6 +26,7 @@ export const EXAMPLES: TabDefinition[] = [
   tab(watchJob, watchJobVariables),
   tab(startPause, startPauseVariables),
   tab(projectEvents, projectEventsVariables),
+  tab(watchQueues, watchQueuesVariables),
 ];
 
 function tab(query: string, variables: string): TabDefinition {

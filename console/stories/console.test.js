@@ -106,7 +106,7 @@ test("the example tabs make a video without an upload, from the empty project to
 test("tabs and what was written in them are there after a reload, and the examples do not come twice", async () => {
   context = await browser.fresh();
   const page = await open(context);
-  const names = ["CreateProject", "CreateUpload", "SetTimeline", "StartRender", "WatchJob", "StartPause", "ProjectEvents"];
+  const names = ["CreateProject", "CreateUpload", "SetTimeline", "StartRender", "WatchJob", "StartPause", "ProjectEvents", "WatchQueues"];
   assert.deepEqual(await tabNames(page), names);
   await paste(page, "variables.json", '{ "name": "Kept" }');
   await page.waitForFunction(() => localStorage.getItem("graphiql:tabState")?.includes("Kept"));
