@@ -6,13 +6,14 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from domain.job import Job, JobState, Terms
 from domain.kinds import JobKind, Pool
 from persistence.line import Caps
 from persistence.resources import Resources
 from persistence.settings import Settings
+from tasks import worker
 from tests.story import Person, Stage, project_of, staged, until
 
 TERMS = Terms(lease=timedelta(seconds=10), attempt=timedelta(hours=1), job=timedelta(hours=2))
@@ -206,6 +207,46 @@ async def test_what_kills_its_worker_is_given_up_and_bystanders_complete(stage: 
     told = await person.ask(query, id=killer)
     assert told["error"]["code"] == "WORKER_LOST"
     assert [(each["number"], each["outcome"]) for each in told["attempts"]] == [(3, "LOST"), (2, "LOST"), (1, "LOST")]
+
+
+async def test_a_worker_that_is_never_idle_makes_room_for_a_job_on_its_last_try(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "ROOM_AFTER", timedelta(seconds=1))
+    person = await stage.person()
+    project = await project_of(person)
+
+    async def one_after_the_other() -> None:
+        while True:
+            job = await pause(person, project, 0.7)
+            async with aclosing(person.watch(WATCH, id=job)) as watching:
+                await until(watching, state="COMPLETED")
+
+    async with stage.worker(), asyncio.TaskGroup() as others:
+        crowd = [others.create_task(one_after_the_other()) for _ in range(3)]
+        await _busy(stage, 3)
+        later = datetime.now(UTC) + timedelta(hours=1)
+        suspect = await pause(person, project, 0.1, notBefore=later.isoformat())
+        await _set(stage.resources, suspect, losses=2, not_before=datetime.now(UTC))
+        async with aclosing(person.watch(WATCH, id=suspect)) as watching, asyncio.timeout(30):
+            await until(watching, state="COMPLETED")
+        for each in crowd:
+            each.cancel()
+    [began] = await _column(stage.resources, Job.claimed_at, [suspect])
+    [ended] = await _column(stage.resources, Job.ended_at, [suspect])
+    beside = select(Job.id).where(Job.id != suspect, Job.claimed_at < ended, Job.ended_at > began)
+    async with stage.resources.database.sessions() as session:
+        assert (await session.scalars(beside)).all() == []
+
+
+async def _busy(stage: Stage, running: int) -> None:
+    """Wait until so many jobs are being processed."""
+    query = select(func.count()).where(Job.state == JobState.PROCESSING)
+    while True:
+        async with stage.resources.database.sessions() as session:
+            if await session.scalar(query) == running:
+                return
+        await asyncio.sleep(0.02)
 
 
 async def _silenced(stage: Stage) -> None:
