@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Self
 from domain.entity import Worded
 from domain.timeline import Timeline
 
+LONGEST_PAUSE = 3600.0
+
 
 class JobKind(Worded):
     """What a job does."""

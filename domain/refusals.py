@@ -96,6 +96,13 @@ class IdempotencyKeyReused(Refusal):
 
 
 @dataclass(eq=False)
+class TooManySchedules(Refusal):
+    """A project may have {limit} schedules at most. Delete one that is no longer needed."""
+
+    limit: int
+
+
+@dataclass(eq=False)
 class UploadTooLarge(Refusal):
     """A file of {size} bytes is more than the {limit} bytes allowed."""
 

@@ -12,7 +12,7 @@ class Scope(Worded):
 
     PROJECTS_WRITE = "projects:write", "Create, change and delete projects, timelines and members."
     UPLOADS_WRITE = "uploads:write", "Upload and delete assets."
-    RENDERS_WRITE = "renders:write", "Start, cancel and retry jobs."
+    RENDERS_WRITE = "renders:write", "Start, schedule, cancel and retry jobs."
     ADMIN = "admin", "Act for the whole installation; only administrators are granted it."
 
 

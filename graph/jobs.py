@@ -12,7 +12,7 @@ from strawberry import auto
 from domain.asset import Asset
 from domain.attempt import Attempt, Outcome
 from domain.job import Job, JobState, Priority
-from domain.kinds import JobKind, PauseSpec, Pool
+from domain.kinds import LONGEST_PAUSE, JobKind, PauseSpec, Pool
 from domain.order import Order, same_request
 from domain.project import Project
 from domain.refusals import (
@@ -42,7 +42,6 @@ worded(Outcome)
 worded(Pool)
 worded(Priority)
 
-LONGEST_PAUSE = 3600.0
 MOST_PARTS = 100
 
 MaybeProject: TypeAlias = Annotated["ProjectFace", strawberry.lazy("graph.projects")] | None

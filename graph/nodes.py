@@ -11,6 +11,7 @@ from domain.job import Job
 from domain.membership import Membership
 from domain.project import Project
 from domain.refusals import NotFound
+from domain.schedule import Schedule
 from domain.upload import Upload
 from domain.user import User
 from graph.context import Info
@@ -39,7 +40,7 @@ async def _sees(info: Info, entity: Entity) -> bool:
         return await _knows(info, entity)
     if isinstance(entity, Project):
         return await info.context.sees(entity.id)
-    if isinstance(entity, Membership | Asset | Upload | Job):
+    if isinstance(entity, Membership | Asset | Upload | Job | Schedule):
         return await info.context.sees(entity.project_id)
     return False
 

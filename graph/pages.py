@@ -54,6 +54,16 @@ class Connection(Generic[T]):
         return await self.count()
 
 
+def take_page(info: Info) -> None:
+    """Count one more list; refuse an operation that reads too many."""
+    info.context.pages_left -= 1
+    if info.context.pages_left < 0:
+        raise GraphQLError(
+            f"The operation reads more than {MOST_PAGES} pages of lists: nest fewer, or ask for fewer outer items.",
+            extensions={"code": "OPERATION_TOO_LARGE"},
+        )
+
+
 async def connection(
     info: Info,
     entity: type[E],
@@ -65,12 +75,7 @@ async def connection(
     before: str | None,
 ) -> Connection[E]:
     """One page of the entities for which `where` holds; who may see them is the caller's to ask."""
-    info.context.pages_left -= 1
-    if info.context.pages_left < 0:
-        raise GraphQLError(
-            f"The operation reads more than {MOST_PAGES} pages of lists: nest fewer, or ask for fewer outer items.",
-            extensions={"code": "OPERATION_TOO_LARGE"},
-        )
+    take_page(info)
     reads = info.context.loaders.reads
     page = await reads.page(entity, where, Window.of(first, after, last, before))
     cursors = [cursor_of(each) for each in page.items]

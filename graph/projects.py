@@ -11,6 +11,7 @@ from domain.job import Job
 from domain.membership import Membership
 from domain.project import Project
 from domain.refusals import InvalidInput, NotFound, StaleVersion, TimelineInvalid
+from domain.schedule import Schedule
 from domain.timeline import Timeline
 from domain.viewer import Right, Role, Scope
 from graph.assets import AssetFace
@@ -20,6 +21,7 @@ from graph.guard import mutation, query, scoped, signed_in
 from graph.jobs import JobFace
 from graph.members import MembershipFace
 from graph.pages import After, Before, Connection, First, Last, connection
+from graph.schedules import ScheduleFace
 from graph.timelines import TimelineFace, TimelineInput
 from graph.users import Deleted
 
@@ -58,6 +60,13 @@ class ProjectFace(Node):
     ) -> Connection[Job]:
         where = and_(Job.project_id == self.id, Job.parent_id.is_(None))
         return await connection(info, Job, where, first=first, after=after, last=last, before=before)
+
+    @strawberry.field(description="What starts jobs in it by itself.", graphql_type=Connection[ScheduleFace])
+    async def schedules(
+        self: Any, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[Schedule]:
+        where = Schedule.project_id == self.id
+        return await connection(info, Schedule, where, first=first, after=after, last=last, before=before)
 
     @strawberry.field(
         description="Where its log ends now: pass it as `after` to projectEvents to miss nothing from here."

@@ -77,7 +77,7 @@ def _handler(error: type[domain.Refusal], shown_as: type) -> ExceptionHandler[An
 
 @refusal(domain.NotFound)
 class NotFound(Refusal):
-    what: str = said("What was asked for: project, asset, job, upload, user or member.")
+    what: str = said("What was asked for: project, asset, job, schedule, upload, user or member.")
     id: strawberry.ID = said("The id that was given.")
 
 
@@ -128,6 +128,11 @@ class RenderAlreadyActive(Refusal):
 @refusal(domain.IdempotencyKeyReused)
 class IdempotencyKeyReused(Refusal):
     job_id: strawberry.ID = said("The job that the key made.")
+
+
+@refusal(domain.TooManySchedules)
+class TooManySchedules(Refusal):
+    limit: int = said("How many a project may have.")
 
 
 @refusal(domain.UploadTooLarge)

@@ -47,17 +47,23 @@ class OutputInput:
     preset: OutputPreset | None = strawberry.field(default=UNSET, description="One of the usual.")
     custom: CustomOutputInput | None = strawberry.field(default=UNSET, description="One's own.")
 
-    def value(self, canvas: Canvas) -> Output:
-        """The domain's value; refused where it cannot be made."""
+    def asked(self) -> OutputPreset | Output:
+        """What was asked for; judged by nobody yet."""
         if self.preset:
-            return self.preset.output(canvas)
+            return self.preset
         custom = self.custom
         assert custom  # noqa: S101 - @oneOf: validation lets exactly one through
         crf = custom.codec.usual_crf if custom.crf is None else custom.crf
-        output = Output(codec=custom.codec, width=custom.width, height=custom.height, crf=crf)
-        for problem in output.problems():
+        return Output(codec=custom.codec, width=custom.width, height=custom.height, crf=crf)
+
+    def value(self, canvas: Canvas) -> Output:
+        """The domain's value; refused where it cannot be made."""
+        asked = self.asked()
+        if isinstance(asked, OutputPreset):
+            return asked.output(canvas)
+        for problem in asked.problems():
             raise InvalidInput(path=f"output.custom.{problem.path}", problem=problem.message)
-        return output
+        return asked
 
 
 @strawberry.input(description="What to render, and how.")

@@ -2,8 +2,8 @@
 
 What to ring, whom to wake, what to tell the project's log and what becomes of a job's family are derived from the
 flush, so that nobody can forget them. Locks are taken in one order, which is what keeps two transactions from waiting
-for each other: project, job (parents before their children), upload, asset, membership, user, stored object, and the
-log's counter last of all. Skip what you do not need.
+for each other: project, schedule, job (parents before their children), upload, asset, membership, user, stored object,
+and the log's counter last of all. Skip what you do not need.
 """
 
 from collections import defaultdict

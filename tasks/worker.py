@@ -25,6 +25,7 @@ from tasks import sweep
 from tasks.ffmpeg import FfmpegMissing, find_ffmpeg
 from tasks.lease import Done, Fork, JobFailed, Lease, Verdict
 from tasks.registry import FUNCTIONS
+from tasks.schedules import due_schedules
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +103,7 @@ class Worker:
         logger.info("worker %s: %s", self.name, ", ".join(f"{n} x {pool}" for pool, n in self._slots.items()))
         loops: list[Coroutine[Any, Any, None]] = [
             _every(LOOK_SECONDS, self._look),
+            _every(LOOK_SECONDS, self._fire),
             _every(SWEEP_SECONDS, self._sweep),
             _every(TIDY_SECONDS, self._tidy, first=SWEEP_SECONDS),
             _every(PRESENT_SECONDS, self._present, first=0),
@@ -199,6 +201,9 @@ class Worker:
         for pool, idle in self._idle.items():
             if not idle.locked() and await self._resources.reads().has_claimable(pool, FUNCTIONS, self._caps):
                 self._occupy(pool)
+
+    async def _fire(self) -> None:
+        await due_schedules(self._resources)
 
     async def _present(self) -> None:
         await present(self._resources.database, self.name, self._slots, draining=self.draining.is_set())

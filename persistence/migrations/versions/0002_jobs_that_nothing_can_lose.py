@@ -63,6 +63,53 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_job_attempts_job_id_jobs"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("job_id", "number", name=op.f("pk_job_attempts")),
     )
+    op.create_table(
+        "schedules",
+        sa.Column("project_id", sa.String(length=32), nullable=False),
+        sa.Column("user_id", sa.String(length=32), nullable=True),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("cron", sa.String(length=100), nullable=False),
+        sa.Column("time_zone", sa.String(length=64), nullable=False),
+        sa.Column(
+            "start", sa.JSON().with_variant(postgresql.JSONB(astext_type=sa.Text()), "postgresql"), nullable=False
+        ),
+        sa.Column(
+            "priority", sa.Enum("LOW", "NORMAL", "HIGH", name="priority", native_enum=False, length=32), nullable=False
+        ),
+        sa.Column(
+            "pause_reason",
+            sa.Enum("ASKED", "USER_GONE", "USER_MAY_NOT", name="schedulepausereason", native_enum=False, length=32),
+            nullable=True,
+        ),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last_job_id", sa.String(length=32), nullable=True),
+        sa.Column("refusal_code", sa.String(length=64), nullable=True),
+        sa.Column("refusal_message", sa.String(length=1000), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["last_job_id"], ["jobs.id"], name=op.f("fk_schedules_last_job_id_jobs"), ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(
+            ["project_id"], ["projects.id"], name=op.f("fk_schedules_project_id_projects"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_schedules_user_id_users"), ondelete="SET NULL"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_schedules")),
+    )
+    op.create_index(
+        "ix_schedules_due",
+        "schedules",
+        ["next_at", "id"],
+        unique=False,
+        postgresql_where=sa.text("next_at IS NOT NULL"),
+    )
+    op.create_index(op.f("ix_schedules_last_job_id"), "schedules", ["last_job_id"], unique=False)
+    op.create_index("ix_schedules_project_id_created_at", "schedules", ["project_id", "created_at", "id"], unique=False)
+    op.create_index(op.f("ix_schedules_user_id"), "schedules", ["user_id"], unique=False)
     op.add_column("jobs", sa.Column("parent_id", sa.String(length=32), nullable=True))
     op.add_column("jobs", sa.Column("root_id", sa.String(length=32), nullable=True))
     op.add_column("jobs", sa.Column("weight", sa.Double(), nullable=False, server_default="1"))
@@ -176,6 +223,11 @@ def downgrade() -> None:
     op.drop_column("jobs", "weight")
     op.drop_column("jobs", "root_id")
     op.drop_column("jobs", "parent_id")
+    op.drop_index(op.f("ix_schedules_user_id"), table_name="schedules")
+    op.drop_index("ix_schedules_project_id_created_at", table_name="schedules")
+    op.drop_index(op.f("ix_schedules_last_job_id"), table_name="schedules")
+    op.drop_index("ix_schedules_due", table_name="schedules", postgresql_where=sa.text("next_at IS NOT NULL"))
+    op.drop_table("schedules")
     op.drop_table("job_attempts")
     op.drop_table("paused_pools")
     op.drop_table("workers")
