@@ -45,7 +45,7 @@ def create_app(settings: Settings, *, draining: asyncio.Event | None = None) -> 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncGenerator[Mapping[str, object]]:
         async with opened(settings) as resources:
-            hub = Hub(resources.reads(), resources.doorbells)
+            hub = Hub(resources.database, resources.doorbells)
             keys = SigningKeys(resources.database, settings)
             async with resources.database.sessions() as session, session.begin():
                 await ensure_first_party_client(session, settings)
@@ -79,11 +79,10 @@ def create_app(settings: Settings, *, draining: asyncio.Event | None = None) -> 
 
 
 def _graphql(resources: Resources, hub: Hub, verifier: TokenVerifier, draining: asyncio.Event) -> list[BaseRoute]:
-    @asynccontextmanager
-    async def context(viewer: Viewer | None, request_id: str) -> AsyncGenerator[Context]:
-        yield Context(viewer=viewer, resources=resources, hub=hub, request_id=request_id)
+    def context(viewer: Viewer | None, request_id: str) -> Context:
+        return Context(viewer=viewer, resources=resources, hub=hub, request_id=request_id)
 
-    engine = transport.Engine(build(), authenticate=verifier.viewer, open_context=context)
+    engine = transport.Engine(build(), authenticate=verifier.viewer, context=context, stays=verifier.stays)
     return transport.routes(engine, draining=draining, allowed_origins=resources.settings.allowed_origins)
 
 

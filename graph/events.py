@@ -1,7 +1,5 @@
 """What happened in a project, live and from any point on."""
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Annotated, Any
 
 import strawberry
@@ -17,6 +15,8 @@ from domain.user import User
 from graph.context import Info
 from graph.face import Node, face, said, worded
 from graph.guard import signed_in, subscription
+from graph.transport.live import Log
+from graph.transport.sharing import SAME_FOR_ALL
 
 worded(ProjectEventKind)
 
@@ -29,11 +29,13 @@ class ProjectEventFace:
     at: auto = said("When.")
     subject_id: strawberry.ID = said("To what: a job, an asset, a user (for members) or the project itself.")
 
-    @strawberry.field(description="Its place in the log: pass it as `after` to go on from here.")
+    @strawberry.field(description="Its place in the log: pass it as `after` to go on from here.", metadata=SAME_FOR_ALL)
     def cursor(self: Any) -> str:
         return str(self.seq)
 
-    @strawberry.field(description="To what, as it is now; null when it is gone.", graphql_type=Node | None)
+    @strawberry.field(
+        description="To what, as it is now; null when it is gone.", graphql_type=Node | None, metadata=SAME_FOR_ALL
+    )
     async def subject(self: Any, info: Info) -> Entity | None:
         return await info.context.loaders.get(_subject_type(self.kind), self.subject_id)
 
@@ -58,20 +60,13 @@ class EventSubscriptions:
                 description="Begin behind this cursor (0: at the first entry); from now on if not said."
             ),
         ] = None,
-    ) -> AsyncGenerator[ProjectEvent]:
+    ) -> Log[ProjectEvent]:
         """Everything that happens in a project, in order and without gaps; reconnect with the last cursor seen."""
         context = info.context
         await context.must_see(project_id)
-        start = _seq(after) if after is not None else await context.loaders.reads.last_event(project_id)
-
-        async def allowed() -> bool:
-            context.look_afresh()
-            return await context.loaders.get(Project, project_id) is not None and await context.sees(project_id)
-
-        async with aclosing(context.hub.log(project_id, start, allowed)) as log:
-            async for event in log:
-                context.look_afresh()
-                yield event
+        end = await context.loaders.reads.last_event(project_id)
+        start = end if after is None else _seq(after)
+        return context.hub.log(project_id, context.me, after=start, end=end)
 
 
 def _seq(cursor: str) -> int:

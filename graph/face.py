@@ -13,14 +13,18 @@ from sqlalchemy.orm import Mapped
 from strawberry import auto
 
 from domain.entity import Worded
+from graph.transport.sharing import SAME_FOR_ALL
 
 T = TypeVar("T")
 W = TypeVar("W", bound=type[Worded])
 
 
 def said(sentence: str, **options: Any) -> Any:
-    """A field shown as it stands on the entity, with the sentence a client reads about it."""
-    return strawberry.field(description=sentence, **options)
+    """A field shown as it stands on the entity, with the sentence a client reads about it.
+
+    What has no resolver shows everybody the same. Another field says so by `metadata=SAME_FOR_ALL`, or is not shared.
+    """
+    return strawberry.field(description=sentence, metadata=SAME_FOR_ALL, **options)
 
 
 def worded(enum: W) -> W:

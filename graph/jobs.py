@@ -1,7 +1,5 @@
 """Jobs: what there is to do, how far it is, and stopping or repeating it."""
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -28,8 +26,9 @@ from domain.viewer import Right, Scope
 from graph.context import Info
 from graph.face import Node, face, said, worded
 from graph.guard import mutation, query, scoped, signed_in, subscription
-from graph.hub import patiently
 from graph.pages import After, Before, Connection, First, Last, connection
+from graph.transport.live import State
+from graph.transport.sharing import SAME_FOR_ALL
 from graph.users import UserFace
 from persistence.work import Work
 
@@ -43,6 +42,7 @@ worded(Pool)
 worded(Priority)
 
 MOST_PARTS = 100
+LONGEST_INTERVAL_MS = 60_000
 
 MaybeProject: TypeAlias = Annotated["ProjectFace", strawberry.lazy("graph.projects")] | None
 MaybeAsset: TypeAlias = Annotated["AssetFace", strawberry.lazy("graph.assets")] | None
@@ -108,12 +108,14 @@ class JobFace(Node):
     ended_at: auto = said("When it ended.")
     version: auto = said("Rises with every change of state.")
 
-    @strawberry.field(name="priority", description="Which jobs of its pool come first.")
+    @strawberry.field(name="priority", description="Which jobs of its pool come first.", metadata=SAME_FOR_ALL)
     def priority_(self: Any) -> Priority:
         return next(each for each in Priority if each.rank == self.priority)
 
     @strawberry.field(
-        description="The tries that have ended, the last first; a hundred at most.", graphql_type=list[AttemptFace]
+        description="The tries that have ended, the last first; a hundred at most.",
+        graphql_type=list[AttemptFace],
+        metadata=SAME_FOR_ALL,
     )
     async def attempts(self: Any, info: Info) -> list[Attempt]:
         return await info.context.loaders.attempts(self.id)
@@ -121,6 +123,7 @@ class JobFace(Node):
     @strawberry.field(
         description="The job that has handed it a part of its work. The two fail and are cancelled together.",
         graphql_type=MaybeJob,
+        metadata=SAME_FOR_ALL,
     )
     async def parent(self: Any, info: Info) -> Job | None:
         return await info.context.loaders.get(Job, self.parent_id)
@@ -135,23 +138,31 @@ class JobFace(Node):
         where = Job.parent_id == self.id
         return await connection(info, Job, where, first=first, after=after, last=last, before=before)
 
-    @strawberry.field(description="How far it has come.", graphql_type=ProgressFace)
+    @strawberry.field(description="How far it has come.", graphql_type=ProgressFace, metadata=SAME_FOR_ALL)
     def progress(self: Any) -> Job:
         return self
 
-    @strawberry.field(description="Why it failed, or why it is being tried again.")
+    @strawberry.field(description="Why it failed, or why it is being tried again.", metadata=SAME_FOR_ALL)
     def error(self: Any) -> ErrorFace | None:
         return ErrorFace(code=self.error_code, message=self.error_message or "") if self.error_code else None
 
-    @strawberry.field(description="Where it belongs; null when that was just deleted.", graphql_type=MaybeProject)
+    @strawberry.field(
+        description="Where it belongs; null when that was just deleted.",
+        graphql_type=MaybeProject,
+        metadata=SAME_FOR_ALL,
+    )
     async def project(self: Any, info: Info) -> Project | None:
         return await info.context.loaders.get(Project, self.project_id)
 
-    @strawberry.field(description="The asset it examines, or the one it made.", graphql_type=MaybeAsset)
+    @strawberry.field(
+        description="The asset it examines, or the one it made.", graphql_type=MaybeAsset, metadata=SAME_FOR_ALL
+    )
     async def asset(self: Any, info: Info) -> Asset | None:
         return await info.context.loaders.get(Asset, self.asset_id)
 
-    @strawberry.field(description="Who asked for it; null when they are gone.", graphql_type=UserFace | None)
+    @strawberry.field(
+        description="Who asked for it; null when they are gone.", graphql_type=UserFace | None, metadata=SAME_FOR_ALL
+    )
     async def user(self: Any, info: Info) -> User | None:
         return await info.context.loaders.get(User, self.user_id)
 
@@ -295,19 +306,18 @@ class JobSubscriptions:
 
     @subscription(signed_in, JobFace)
     async def job(
-        self, info: Info, id: Annotated[strawberry.ID, strawberry.argument(description="Which one.")]
-    ) -> AsyncGenerator[Job]:
+        self,
+        info: Info,
+        id: Annotated[strawberry.ID, strawberry.argument(description="Which one.")],
+        min_interval_ms: Annotated[
+            int,
+            strawberry.argument(
+                description="At most one state in so many milliseconds, up to a minute; the first and the last at once."
+            ),
+        ] = 0,
+    ) -> State[Job]:
         """The job as it is now, then each newer state in order; completes behind the one in which the job ends."""
-        project_id = (await visible_job(info, id)).project_id
-
-        async def allowed() -> bool:
-            # A member who was removed sees no more; where the project is gone, everybody still sees the end.
-            info.context.look_afresh()
-            gone = await info.context.loaders.get(Project, project_id) is None
-            return gone or await info.context.sees(project_id)
-
-        async with aclosing(info.context.hub.states(id)) as states:
-            async for job in states:
-                if not await patiently(allowed):
-                    return
-                yield job
+        if not 0 <= min_interval_ms <= LONGEST_INTERVAL_MS:
+            raise InvalidInput(path="minIntervalMs", problem=f"it must be between 0 and {LONGEST_INTERVAL_MS}")
+        job = await visible_job(info, id)
+        return info.context.hub.job(job, info.context.me, every=min_interval_ms / 1000)

@@ -10,9 +10,9 @@ too: whoever hangs a bell and then reads the row can miss nothing, neither betwe
 import asyncio
 import logging
 import time
-from collections import defaultdict
-from collections.abc import AsyncGenerator, Collection, Generator, Iterable
+from collections.abc import AsyncGenerator, Callable, Collection, Generator, Iterable
 from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from typing import Protocol, cast
 
 from redis.asyncio import Redis
@@ -61,7 +61,9 @@ class Doorbells:
         self._redis = redis
         self._url = url
         self._prefix = f"{namespace}:bell:"
-        self._bells: dict[str, set[Bell]] = defaultdict(set)
+        self._bells: dict[str, list[Bell]] = {}
+        self._changed: set[str] = set()
+        """Topics that were hung or taken down since the line's subscriptions were last brought in step."""
         self._wanted = asyncio.Event()
         self._heard = time.monotonic()
 
@@ -81,18 +83,34 @@ class Doorbells:
         """Ask Redis for an answer. Raises RedisError."""
         await self._redis.ping()
 
+    def hang(self, topic: str, bell: Bell) -> Callable[[], None]:
+        """Ring this bell for the topic, and once when the line is up, until what is returned is called."""
+        if topic not in self._bells:
+            self._bells[topic] = []
+            self._want(topic)
+        self._bells[topic].append(bell)
+        return partial(self._take_down, topic, bell)
+
     @contextmanager
     def hung(self, topic: str, bell: Bell) -> Generator[None]:
-        """Ring this bell for the topic, as long as the block lasts; it rings once by itself when the line is up."""
-        self._bells[topic].add(bell)
-        self._wanted.set()
+        """Ring this bell for the topic, as long as the block lasts."""
+        take_down = self.hang(topic, bell)
         try:
             yield
         finally:
-            self._bells[topic].discard(bell)
-            if not self._bells[topic]:
+            take_down()
+
+    def _take_down(self, topic: str, bell: Bell) -> None:
+        bells = self._bells.get(topic, [])
+        if bell in bells:
+            bells.remove(bell)
+            if not bells:
                 del self._bells[topic]
-                self._wanted.set()
+                self._want(topic)
+
+    def _want(self, topic: str) -> None:
+        self._changed.add(topic)
+        self._wanted.set()
 
     @asynccontextmanager
     async def listening(self) -> AsyncGenerator[None]:
@@ -136,15 +154,18 @@ class Doorbells:
 
     async def _follow(self, line: PubSub) -> None:
         """Bring the line's subscriptions in step with the bells that hang. The only one to subscribe, so in order."""
-        there = {""}  # the channel that nobody rings keeps the line in subscribed state
+        there: set[str] = set()
+        self._changed = set(self._bells)
         while True:
             self._wanted.clear()
-            wanted = {"", *self._bells}
+            changed, self._changed = self._changed, set()
+            wanted = {topic for topic in changed if topic in self._bells}
             if more := wanted - there:
                 await line.subscribe(*(self._prefix + topic for topic in more))
-            if fewer := there - wanted:
+            if fewer := changed & there - wanted:
                 await line.unsubscribe(*(self._prefix + topic for topic in fewer))
-            there = wanted
+            there -= fewer
+            there |= more
             await self._wanted.wait()
 
     async def _watch(self, line: PubSub) -> None:

@@ -13,7 +13,7 @@ from functools import cache
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, exists, func, or_, select, text
+from sqlalchemy import ARRAY, ColumnElement, Select, and_, any_, bindparam, exists, func, literal, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
@@ -44,7 +44,9 @@ def claimable(pool: Pool, kinds: Collection[JobKind], caps: Caps, *, suspects: b
 
     Suspects (see `Job.is_suspect`) are for a worker that is otherwise idle.
     """
-    query = select(Job).where(Job.pool == pool, Job.in_line, Job.kind.in_(kinds), *_within(caps))
+    # As one array: an IN would be written out anew for each execution.
+    among = any_(literal(sorted(kinds), ARRAY(Job.kind.type)))
+    query = select(Job).where(Job.pool == pool, Job.in_line, Job.kind == among, *_within(caps))
     query = query.where(~exists().where(PausedPool.pool == pool))
     if not suspects:
         query = query.where(Job.losses < MOST_LOSSES - 1)

@@ -31,14 +31,15 @@ _TASK = "wake"
 class _Wakes(ListQueueBroker):
     """The list broker, with a bounded list and a listener that survives Redis."""
 
-    def __init__(self, pool: BlockingConnectionPool, queue_name: str) -> None:
+    def __init__(self, redis: "Redis", queue_name: str) -> None:
         super().__init__("redis://", queue_name=queue_name)
         # In place of the pool it has made itself, unconnected: that one cannot ask a Sentinel where Redis is.
-        self.connection_pool = pool
+        self.connection_pool = cast("BlockingConnectionPool", redis.connection_pool)
         self.closing = asyncio.Event()
+        self._redis = redis  # one for all messages: to make a client costs more than to use it
 
     async def kick(self, message: BrokerMessage) -> None:
-        async with Redis(connection_pool=self.connection_pool) as redis, redis.pipeline(transaction=False) as pipe:
+        async with self._redis.pipeline(transaction=False) as pipe:
             pipe.lpush(self.queue_name, message.message)
             pipe.ltrim(self.queue_name, 0, MOST_WAKES - 1)
             await pipe.execute()
@@ -48,8 +49,7 @@ class _Wakes(ListQueueBroker):
         # Ended by a word, not only by a cancel: the receiver cancels its listener once, and a cancel can get lost.
         while not self.closing.is_set():
             try:
-                async with Redis(connection_pool=self.connection_pool) as redis:
-                    popped: Any = await redis.brpop([self.queue_name], timeout=_LISTEN_SECONDS)
+                popped: Any = await self._redis.brpop([self.queue_name], timeout=_LISTEN_SECONDS)
                 pause = 0.05
                 if popped:
                     yield popped[1]
@@ -64,8 +64,7 @@ class Queue:
 
     def __init__(self, redis: "Redis", *, namespace: str) -> None:
         """Share the client's connections; whoever listens holds one for each pool of jobs."""
-        connections = cast("BlockingConnectionPool", redis.connection_pool)
-        self._brokers = {pool: _Wakes(connections, f"{namespace}:wake:{pool}") for pool in Pool}
+        self._brokers = {pool: _Wakes(redis, f"{namespace}:wake:{pool}") for pool in Pool}
 
     async def wake(self, pools: Collection[Pool]) -> None:
         """Wake an idle slot of each pool. Never raises: the workers look for themselves every second."""

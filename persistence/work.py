@@ -6,7 +6,6 @@ for each other: project, schedule, job (parents before their children), upload, 
 and the log's counter last of all. Skip what you do not need.
 """
 
-from collections import defaultdict
 from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -15,7 +14,6 @@ from typing import Any, TypeVar
 
 from sqlalchemy import (
     ARRAY,
-    BigInteger,
     ColumnElement,
     Select,
     String,
@@ -23,6 +21,7 @@ from sqlalchemy import (
     delete,
     event,
     func,
+    insert,
     inspect,
     select,
     text,
@@ -67,8 +66,9 @@ class Work:
     """A transaction in progress. Every load of something that is somebody's takes the viewer who asks."""
 
     def __init__(self, session: AsyncSession) -> None:
-        """Listen to what the session flushes."""
+        """Be told of what the session flushes."""
         self.session = session
+        session.sync_session.info[Work] = self
         self._now: datetime | None = None
         self.rings: set[str] = set()
         self.wakes: set[Pool] = set()
@@ -77,7 +77,6 @@ class Work:
         """All that were changed."""
         self._changed: set[Job] = set()
         """Those of them whose kin have not followed yet."""
-        event.listen(session.sync_session, "before_flush", self._before_flush)
 
     # Loads that lock, or refuse
 
@@ -133,8 +132,7 @@ class Work:
 
     async def role(self, user_id: str, project_id: str) -> Role | None:
         """What the user is in the project."""
-        query = select(Membership.role).where(Membership.project_id == project_id, Membership.user_id == user_id)
-        return await self.session.scalar(query)
+        return await self.session.scalar(_ROLE, {"project_id": project_id, "user_id": user_id})
 
     async def locked(self, entity: type[E], entity_id: str) -> E | None:
         """The row as it is now, locked against other changes (not against references to it)."""
@@ -184,7 +182,7 @@ class Work:
                 if alone:
                     return taken
                 suspects = False  # they need an idle worker, and this one is no longer
-            if not (found and one_by_one):
+            if not (found and one_by_one) or len(taken) == most:
                 break
             await self.session.flush()
         return taken
@@ -269,7 +267,9 @@ class Work:
         await line.line_up(self.session, [job for job, _ in made])
         self.session.add_all(job for job, _ in made)
         await self.session.flush()
-        self.session.add_all(payload for _, payload in made)
+        beside = [{"job_id": payload.job_id, "spec": payload.spec} for _, payload in made]
+        if beside:
+            await self.session.execute(_KEEP_SPECS, beside)
 
     async def retry(self, job: Job) -> None:
         """Let the locked head of a family start over, without the children it had."""
@@ -278,7 +278,7 @@ class Work:
 
     async def keep_result(self, job: Job, result: dict[str, Any]) -> None:
         """Note what came of the locked job."""
-        await self.session.execute(update(JobPayload).where(JobPayload.job_id == job.id).values(result=result))
+        await self.session.execute(_KEEP_RESULT, {"id": job.id, "kept": result})
 
     async def payload(self, job_id: str) -> JobPayload:
         """What lies beside the job."""
@@ -315,12 +315,16 @@ class Work:
 
     # What the commit tells
 
-    def _before_flush(self, session: Session, _context: Any, _instances: Any) -> None:
+    def flushes(self, session: Session) -> None:
+        """Take note of what is about to be written."""
         for entity in session.new:
             self._happened.extend(added(entity))
             self._note(entity)
         for entity in session.dirty:
-            fields = {each.key for each in inspect(entity).attrs if each.history.has_changes()}
+            state = inspect(entity)
+            attributes = state.attrs
+            # Of those that were set at all, the ones that are other than before.
+            fields = {key for key in state.committed_state if attributes[key].history.has_changes()}
             if fields:
                 self._happened.extend(changed(entity, fields))
                 self._note(entity)
@@ -346,11 +350,8 @@ class Work:
         await self.session.flush()
         await self._follow_families()
         await self._follow_ingests()
-        happened: dict[str, list[Happening]] = defaultdict(list)
-        for each in self._happened:
-            happened[each.project_id].append(each)
-        for project_id in sorted(happened):
-            await self._tell(project_id, happened[project_id])
+        if self._happened:
+            await self._tell(self._happened)
         await self.session.commit()
 
     async def _follow_families(self) -> None:
@@ -383,43 +384,49 @@ class Work:
 
     async def _follow_ingests(self) -> None:
         """An asset shares the fate of the job that examines it, wherever that was decided."""
-        for job in self._jobs:
-            if job.kind != JobKind.INGEST or job.asset_id is None:
-                continue
-            asset = await self.locked(Asset, job.asset_id)
+        ingests = [(job, job.asset_id) for job in self._jobs if job.kind == JobKind.INGEST and job.asset_id]
+        for job, asset_id in ingests:
+            asset = await self.locked(Asset, asset_id)
             if asset is None or asset.state == AssetState.READY:
                 continue
             if job.state in {JobState.FAILED, JobState.CANCELLED} and asset.state == AssetState.PROCESSING:
                 asset.reject(job.error_message or "Its examination was cancelled; retry the job to examine it.")
             elif job.state == JobState.QUEUED and asset.state == AssetState.REJECTED:
                 asset.examine_again()
-        await self.session.flush()
+        if ingests:
+            await self.session.flush()
 
-    async def _tell(self, project_id: str, happened: list[Happening]) -> None:
-        kinds, subjects = [each.kind.value for each in happened], [each.subject_id for each in happened]
-        told = {"project_id": project_id, "new": len(happened), "kinds": kinds, "subjects": subjects}
-        await self.session.execute(_TELL, told)
-        self.rings.add(log_topic(project_id))
+    async def _tell(self, happened: list[Happening]) -> None:
+        projects, kinds, subjects = zip(*happened, strict=True)
+        await self.session.execute(_TELL, {"projects": projects, "kinds": kinds, "subjects": subjects})
+        self.rings |= {log_topic(project_id) for project_id in projects}
 
 
+_PAYLOADS = JobPayload.metadata.tables[JobPayload.__tablename__]
+_KEEP_SPECS = insert(_PAYLOADS)
+_KEEP_RESULT = update(_PAYLOADS).where(_PAYLOADS.c.job_id == bindparam("id")).values(result=bindparam("kept"))
 _TELL = text(
     """
-    WITH counted AS (
-        INSERT INTO project_logs (project_id, last_seq) VALUES (:project_id, :new)
-        ON CONFLICT (project_id) DO UPDATE SET last_seq = project_logs.last_seq + :new
-        RETURNING last_seq
+    WITH entries AS (
+        SELECT *, row_number() OVER (PARTITION BY project_id ORDER BY place) AS number
+        FROM unnest(:projects, :kinds, :subjects) WITH ORDINALITY AS entry (project_id, kind, subject_id, place)
+    ), counted AS (
+        INSERT INTO project_logs AS log (project_id, last_seq)
+        SELECT project_id, count(*) FROM entries GROUP BY project_id ORDER BY project_id
+        ON CONFLICT (project_id) DO UPDATE SET last_seq = log.last_seq + excluded.last_seq
+        RETURNING log.project_id, log.last_seq
     )
     INSERT INTO project_events (project_id, seq, kind, subject_id)
-    SELECT :project_id, counted.last_seq - :new + entry.place, entry.kind, entry.subject_id
-    FROM counted, unnest(:kinds, :subjects) WITH ORDINALITY AS entry (kind, subject_id, place)
+    SELECT project_id, last_seq - count(*) OVER (PARTITION BY project_id) + number, kind, subject_id
+    FROM entries JOIN counted USING (project_id)
     """
-).bindparams(
-    bindparam("project_id", type_=String),
-    bindparam("new", type_=BigInteger),
-    bindparam("kinds", type_=ARRAY(String)),
-    bindparam("subjects", type_=ARRAY(String)),
+).bindparams(*(bindparam(name, type_=ARRAY(String)) for name in ("projects", "kinds", "subjects")))
+"""Count and write in one statement: whoever changes a project waits for its counter, and all go by their order."""
+
+
+_ROLE = select(Membership.role).where(
+    Membership.project_id == bindparam("project_id"), Membership.user_id == bindparam("user_id")
 )
-"""Count and write in one statement: everybody who changes the project waits for the counter."""
 
 
 @cache
@@ -427,6 +434,14 @@ def _locking(entity: type[Entity]) -> Select[Any, datetime]:
     # Built once: what SQLAlchemy needs to put a statement together is a good part of what it costs.
     query = select(entity, func.clock_timestamp()).where(entity.id == bindparam("id"))
     return query.with_for_update(of=entity, key_share=True).execution_options(populate_existing=True)
+
+
+@event.listens_for(Session, "before_flush")
+def _before_flush(session: Session, _context: Any, _instances: Any) -> None:
+    # For all sessions: to hang a listener on each costs more than to ask each whose it is.
+    work: Work | None = session.info.get(Work)
+    if work:
+        work.flushes(session)
 
 
 def _failed(job: Job) -> bool:

@@ -32,12 +32,14 @@ def serve(settings: Settings, *, host: str | None, port: int | None, public_url_
     asyncio.run(_keys_ready(settings))
     # Late, for the application is most of the start-up time and a taken port should be told at once.
     from graph.app import create_app
+    from reelgraph.connections import HttpConnection, WebSocketConnection
 
     draining = asyncio.Event()
     config = uvicorn.Config(
         create_app(settings, draining=draining),
         loop="uvloop",
-        ws="websockets-sansio",
+        http=HttpConnection,
+        ws=WebSocketConnection,
         ws_per_message_deflate=False,  # costs more than it saves on small messages
         ws_max_size=256 * 2**10,
         ws_ping_interval=20,

@@ -96,8 +96,8 @@ class Stage:
 
     def __init__(self, resources: Resources) -> None:
         self.resources = resources
-        self.hub = Hub(resources.reads(), resources.doorbells)
-        self.engine = Engine(_SCHEMA, authenticate=self._nobody, open_context=self._context)
+        self.hub = Hub(resources.database, resources.doorbells)
+        self.engine = Engine(_SCHEMA, authenticate=self._nobody, context=self._context)
         self.stranger = Person(self, None)
         local = isinstance(resources.storage, LocalStorage)
         web = httpx.ASGITransport(Starlette(routes=media.routes(resources.storage))) if local else None
@@ -123,9 +123,8 @@ class Stage:
             worker.draining.set()
             await task
 
-    @asynccontextmanager
-    async def _context(self, viewer: Viewer | None, request_id: str) -> AsyncGenerator[Context]:
-        yield Context(viewer=viewer, resources=self.resources, hub=self.hub, request_id=request_id)
+    def _context(self, viewer: Viewer | None, request_id: str) -> Context:
+        return Context(viewer=viewer, resources=self.resources, hub=self.hub, request_id=request_id)
 
     async def _nobody(self, _token: str) -> Viewer | None:
         return None

@@ -6,21 +6,23 @@ ES256 JWTs of five minutes (RFC 9068): `sub` is the user, `client_id` the progra
 
 import time
 from collections import OrderedDict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
 from joserfc.jwt import JWTClaimsRegistry
-from sqlalchemy import select
+from sqlalchemy import ARRAY, Boolean, ColumnElement, String, and_, column, exists, func, literal, or_, select
 
 from domain.oauth_client import OAuthClient, scopes_in
 from domain.sign_in import Grant, SignInSession
 from domain.user import User
 from domain.viewer import Scope, Viewer
 from graph.oauth.keys import SigningKeys
+from graph.rights import Watch
 from persistence.database import Database
 from persistence.settings import Settings
 
@@ -31,7 +33,7 @@ _LONGEST = 4096
 """Characters; ours have about 700."""
 _CHECKED = 60.0
 """Seconds that a signature once checked is not checked again."""
-_STANDING = 1.0
+_STANDING = 0.5
 """Seconds that a user's standing is believed: sign-outs and revocations must show within two."""
 
 T = TypeVar("T")
@@ -64,6 +66,16 @@ class _Claims:
     expires_at: datetime
 
 
+class SignIn(NamedTuple):
+    """What somebody's access rests on: who they are, through which program, by which grant, and as what."""
+
+    user_id: str
+    client_id: str | None
+    grant_id: str | None
+    """None: the client acts for its owner by credentials of its own."""
+    is_admin: bool
+
+
 @dataclass(frozen=True)
 class _Standing:
     is_admin: bool | None
@@ -84,6 +96,7 @@ class TokenVerifier:
         )
         self._checked: _Recent[_Claims] = _Recent()
         self._standings: _Recent[_Standing] = _Recent()
+        self._watch = Watch(self.fallen)
 
     async def viewer(self, token: str) -> Viewer | None:
         """Who holds the token, or None if it is worth nothing, whatever the reason."""
@@ -102,15 +115,25 @@ class TokenVerifier:
             expires_at=claims.expires_at,
         )
 
-    async def still_stands(self, viewer: Viewer) -> bool:
-        """Whether the viewer may stay: asked about every second while a socket is open, past the token's expiry.
+    def stays(self, viewer: Viewer, ended: Callable[[], None]) -> Callable[[], None]:
+        """Watch a viewer's sign-in, past their token's expiry, until what is returned is called.
 
-        False after sign-out, revocation, deletion of the user or the client, and for an administrator no longer one.
+        `ended` is called within two seconds of a sign-out, a revocation, the deletion of the user or the client, and
+        when an administrator is one no more.
         """
-        if viewer.client_id is None:
-            return False
-        standing = await self._standing(viewer.user_id, viewer.client_id, viewer.session_id)
-        return standing.is_admin is not None and (standing.is_admin or not viewer.is_admin)
+        return self._watch.add(SignIn(viewer.user_id, viewer.client_id, viewer.session_id, viewer.is_admin), ended)
+
+    async def fallen(self, sign_ins: Sequence[SignIn]) -> list[SignIn]:
+        """Those of these that do not stand any more, found in one query."""
+        kinds = zip(SignIn._fields, (String, String, String, Boolean), strict=True)
+        asked = func.unnest(*(literal([getattr(each, name) for each in sign_ins], ARRAY(kind)) for name, kind in kinds))
+        it = asked.table_valued(
+            "user_id", "client_id", "grant_id", column("is_admin", Boolean), with_ordinality="number"
+        ).render_derived()
+        stands = exists().where(User.id == it.c.user_id, or_(User.is_admin, ~it.c.is_admin))
+        stands = stands.where(_vouched(it.c.client_id, it.c.grant_id))
+        async with self._database.statements() as session:
+            return [sign_ins[number - 1] for number in await session.scalars(select(it.c.number).where(~stands))]
 
     async def _claims(self, token: str) -> _Claims | None:
         if len(token) > _LONGEST or not token.isascii():
@@ -149,16 +172,20 @@ class TokenVerifier:
         if known := self._standings.get(key):
             return known
         query = select(User.is_admin).where(User.id == user_id)
-        if grant_id is None:
-            query = query.join(OAuthClient, OAuthClient.owner_id == User.id).where(OAuthClient.id == client_id)
-        else:
-            query = (
-                query.join(Grant, Grant.user_id == User.id)
-                .join(SignInSession, SignInSession.id == Grant.session_id)
-                .where(Grant.id == grant_id, Grant.client_id == client_id)
-                .where(Grant.revoked_at.is_(None), SignInSession.ended_at.is_(None))
-            )
-        async with self._database.sessions() as session:
+        query = query.where(_vouched(literal(client_id), literal(grant_id, String)))
+        async with self._database.statements() as session:
             standing = _Standing(await session.scalar(query))
         self._standings.keep(key, standing, _STANDING)
         return standing
+
+
+def _vouched(client_id: ColumnElement[str], grant_id: ColumnElement[str | None]) -> ColumnElement[bool]:
+    """Whether the client may act for the user: by a grant that holds, or, without one, because it is theirs."""
+    owned = exists().where(OAuthClient.id == client_id, OAuthClient.owner_id == User.id)
+    granted = exists().where(
+        Grant.id == grant_id, Grant.client_id == client_id, Grant.user_id == User.id, Grant.revoked_at.is_(None)
+    )
+    granted = granted.where(SignInSession.id == Grant.session_id, SignInSession.ended_at.is_(None))
+    # Whatever else they name belongs to the query around them, however far out.
+    owned, granted = owned.correlate_except(OAuthClient), granted.correlate_except(Grant, SignInSession)
+    return or_(and_(grant_id.is_(None), owned), granted)

@@ -24,5 +24,5 @@ def routes(
     """
     return [
         Route(path, HttpTransport(engine, draining).answer, methods=["GET", "POST"]),
-        WebSocketRoute(path, WebSocketTransport(engine, draining, allowed_origins).answer),
+        WebSocketRoute(path, WebSocketTransport(engine, draining, allowed_origins)),
     ]

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 
 from graphql import (
     DocumentNode,
+    FragmentDefinitionNode,
     GraphQLError,
     GraphQLFormattedError,
     GraphQLInputObjectType,
     GraphQLSchema,
     OperationDefinitionNode,
+    OperationType,
     OverlappingFieldsCanBeMergedRule,
     StringValueNode,
     ValidationContext,
@@ -24,14 +26,21 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from graph.transport.errors import Rejected, coded, formatted
 from graph.transport.limits import Limits, measure
 from graph.transport.request import is_text
+from graph.transport.sharing import is_same_for_all
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Document:
-    """A valid document."""
+    """A valid document; equal to itself only."""
 
     node: DocumentNode
     operations: tuple[OperationDefinitionNode, ...]
+    same_for_all: frozenset[str | None]
+    """The names of the subscriptions that show every viewer the same."""
+
+    def is_same_for_all(self, name: str | None) -> bool:
+        """Whether the subscription of this name shows every viewer the same."""
+        return name in self.same_for_all
 
     def operation(self, name: str | None) -> OperationDefinitionNode:
         """The operation of this name, or the only one; raise Rejected when it is not clear which is meant."""
@@ -87,7 +96,13 @@ class Documents:
         if invalid:
             return [coded(error, "GRAPHQL_VALIDATION_FAILED") for error in invalid]
         operations = [each for each in node.definitions if isinstance(each, OperationDefinitionNode)]
-        return Document(node, tuple(operations))
+        fragments = [each for each in node.definitions if isinstance(each, FragmentDefinitionNode)]
+        same_for_all = frozenset(
+            each.name.value if each.name else None
+            for each in operations
+            if each.operation is OperationType.SUBSCRIPTION and is_same_for_all(self._schema, each, fragments)
+        )
+        return Document(node, tuple(operations), same_for_all)
 
     def _keep(self, query: str, found: Document | list[GraphQLFormattedError]) -> None:
         self._kept[query] = found

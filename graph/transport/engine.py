@@ -1,9 +1,11 @@
-"""Operations executed: one context for each, whatever the transport."""
+"""Operations executed: one context for each, and for each event of a subscription, whatever the transport."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, aclosing
-from dataclasses import dataclass
-from typing import Any
+import json
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar, cast
 
 from graphql import ExecutionResult, OperationType
 from graphql.execution import Executor
@@ -12,9 +14,12 @@ from strawberry import Schema
 from domain.viewer import Viewer
 from graph.transport.documents import Document, Documents
 from graph.transport.errors import Rejected, presented
-from graph.transport.execution import bound, events_of, result_of
+from graph.transport.execution import bound, result_of, result_of_event, source_of
 from graph.transport.limits import DEFAULT_LIMITS, Limits
+from graph.transport.live import Answer, Latest, Log, LogGroup, State, StateGroup, Stop, Subscriber
 from graph.transport.request import Request, encode
+
+T = TypeVar("T")
 
 
 class InvalidToken(Exception):
@@ -30,6 +35,15 @@ class Operation:
     kind: OperationType
     request: Request
 
+    def key_for(self, viewer: Viewer | None) -> object:
+        """Equal for operations that show the same; the viewer counts unless the document shows everybody the same."""
+        asked = json.dumps([self.request.variables, self.request.extensions], sort_keys=True)
+        return self.document, self.name, asked, viewer
+
+
+def _stays(_viewer: Viewer, _ended: Callable[[], None]) -> Stop:
+    return lambda: None
+
 
 class Engine:
     """Executes operations of a schema. It knows no transport; each of them reads a Request and runs an Operation."""
@@ -39,19 +53,23 @@ class Engine:
         schema: Schema,
         *,
         authenticate: Callable[[str], Awaitable[Viewer | None]],
-        open_context: Callable[[Viewer | None, str], AbstractAsyncContextManager[object]],
+        context: Callable[[Viewer | None, str], object],
+        stays: Callable[[Viewer, Callable[[], None]], Stop] = _stays,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        """Take what tells a bearer token's viewer (None: it is not valid), and what opens one operation's context.
+        """Take what tells a bearer token's viewer (None: it is not valid), and what makes one operation's context.
 
-        The context is opened for (viewer, request id) and closed when the operation has ended, before the answer of a
-        query or a mutation is sent.
+        The context is made for (viewer, request id). `stays(viewer, ended)` watches a sign-in while a connection is
+        open: it calls `ended` when the viewer has to go, and returns what ends the watching.
         """
         self.limits = limits
         self.documents = Documents(schema, limits)
+        self.stays = stays
         self._schema = schema
         self._authenticate = authenticate
-        self._open_context = open_context
+        self._context = context
+        self._states: dict[object, StateGroup[Any]] = {}
+        self._logs: dict[object, LogGroup[Any]] = {}
 
     async def viewer(self, authorization: str | None) -> Viewer | None:
         """Who asks, by the value of an Authorization header; nobody when there is none.
@@ -84,34 +102,171 @@ class Engine:
         """Yield the encoded responses: one for a query or a mutation, any number for a subscription.
 
         Raise Rejected when the operation could not start, or a subscription broke off. Close the generator (`aclosing`)
-        to end a subscription: its source and its context are closed before that returns.
+        to end a subscription: its source is closed before that returns.
+        """
+        if operation.kind is not OperationType.SUBSCRIPTION:
+            yield await self._once(operation, viewer, request_id)
+            return
+        watched = await self.subscribe(operation, viewer, request_id)
+        if isinstance(watched, Showing):
+            latest = Latest()
+            watched.to(latest)
+            try:
+                async for answer in latest.answers():
+                    yield answer
+            finally:
+                watched.stop()
+        else:
+            async with aclosing(watched) as answers:
+                async for answer in answers:
+                    yield answer
+
+    async def subscribe(
+        self, operation: Operation, viewer: Viewer | None, request_id: str
+    ) -> "Showing | AsyncGenerator[str]":
+        """Admit a subscriber: to a state, which they are to be shown, or to anything else, to be iterated and closed.
+
+        Raise Rejected when they are not admitted.
         """
         try:
-            if operation.kind is OperationType.SUBSCRIPTION:
-                async with (
-                    self._open_context(viewer, request_id) as context,
-                    aclosing(await events_of(self._bound(operation, context))) as events,
-                ):
-                    async for event in events:
-                        yield _encoded(event, request_id)
-            else:
-                async with self._open_context(viewer, request_id) as context:
-                    result = await result_of(self._bound(operation, context))
-                yield _encoded(result, request_id)
+            executor = self._bound(operation, viewer, request_id)
+            source = await source_of(executor)
+        except Rejected:
+            raise
+        except Exception as error:
+            raise _broken(error, request_id) from error
+        executor.context_value = None  # each event has one of its own
+        if not isinstance(source, State | Log):
+            return self._iterated(source, self._answer(executor, viewer, request_id), request_id)
+        # What shows everybody the same is executed for nobody: what asks who asks fails there, and leaks nothing.
+        shared = operation.document.is_same_for_all(operation.name)
+        whose = None if shared or viewer is None else replace(viewer, expires_at=None)
+        key, answer = operation.key_for(whose), self._answer(executor, whose, request_id)
+        if isinstance(source, State):
+            return Showing(self._states, key, cast("State[Any]", source), answer, request_id)
+        return self._told(key, cast("Log[Any]", source), answer, request_id)
+
+    async def _once(self, operation: Operation, viewer: Viewer | None, request_id: str) -> str:
+        try:
+            return _encoded(await result_of(self._bound(operation, viewer, request_id)), request_id)
         except Rejected:
             raise
         except Exception as error:
             raise _broken(error, request_id) from error
 
-    def _bound(self, operation: Operation, context: object) -> Executor[Any]:
+    async def _iterated(
+        self, source: AsyncIterable[object], answer: Answer[object], request_id: str
+    ) -> AsyncGenerator[str]:
+        """The responses of a source that is like no other."""
+        try:
+            async for value in source:
+                text = answer(value)
+                yield text if isinstance(text, str) else await text
+        except Rejected:
+            raise
+        except Exception as error:
+            raise _broken(error, request_id) from error
+        finally:
+            if isinstance(source, AsyncGenerator):
+                await source.aclose()
+
+    async def _told(self, key: object, log: Log[T], answer: Answer[T], request_id: str) -> AsyncGenerator[str]:
+        """The responses of a log."""
+        lost: list[Rejected] = []
+        group = self._logs.get(key)
+        if group is None:
+            group = self._logs[key] = LogGroup(log.feed, log.end, answer, partial(self._logs.pop, key, None))
+
+        def lose(refusal: Exception) -> None:
+            lost.append(_broken(refusal, request_id))
+            group.wake()
+
+        stop = log.hold(lose)
+        try:
+            async with aclosing(group.answers(log.after, lambda: lost[0] if lost else None)) as answers:
+                async for text in answers:
+                    yield text
+        except Rejected:
+            raise
+        except Exception as error:
+            raise _broken(error, request_id) from error
+        finally:
+            stop()
+
+    def _answer(self, executor: Executor[Any], viewer: Viewer | None, request_id: str) -> Answer[Any]:
+        """What executes a subscription for one value of its source, in a context of its own; raises Rejected only."""
+
+        async def later(result: Awaitable[ExecutionResult]) -> str:
+            try:
+                return _encoded(await result, request_id)
+            except Exception as error:
+                raise _broken(error, request_id) from error
+
+        def answer(value: object) -> str | Awaitable[str]:
+            try:
+                result = result_of_event(executor, value, self._context(viewer, request_id))
+                return _encoded(result, request_id) if isinstance(result, ExecutionResult) else later(result)
+            except Exception as error:
+                raise _broken(error, request_id) from error
+
+        return answer
+
+    def _bound(self, operation: Operation, viewer: Viewer | None, request_id: str) -> Executor[Any]:
         return bound(
             self._schema,
             operation.document,
             name=operation.name,
             variables=operation.request.variables,
             extensions=operation.request.extensions,
-            context=context,
+            context=self._context(viewer, request_id),
         )
+
+
+class Showing:
+    """A state that a subscriber was admitted to."""
+
+    __slots__ = ("_answer", "_groups", "_key", "_request_id", "_state", "_stops", "_subscriber")
+
+    def __init__(
+        self,
+        groups: dict[object, StateGroup[Any]],
+        key: object,
+        state: State[Any],
+        answer: Answer[Any],
+        request_id: str,
+    ) -> None:
+        """Show it together with those of the same key."""
+        self._groups = groups
+        self._key = key
+        self._state: State[Any] | None = state
+        self._answer: Answer[Any] | None = answer
+        self._request_id = request_id
+        self._subscriber: Subscriber | None = None
+        self._stops: tuple[Stop, ...] = ()
+
+    def to(self, subscriber: Subscriber) -> None:
+        """Show it from now on, until it ends, or they lose the right to see it, or stop."""
+        assert self._state  # noqa: S101 - it is shown once
+        assert self._answer  # noqa: S101
+        state, answer, key = self._state, self._answer, self._key
+        self._state = self._answer = None  # the group has them, of its first member
+        group = self._groups.get(key)
+        if group is None:
+            over = partial(self._groups.pop, key, None)
+            group = self._groups[key] = StateGroup(state.feed, state.every, answer, over)
+        self._subscriber = subscriber
+        self._stops = (group.join(subscriber, state.present), state.hold(self._lose))
+
+    def stop(self) -> None:
+        """Show it no longer."""
+        for stop in self._stops:
+            stop()
+        self._stops = ()
+
+    def _lose(self, refusal: Exception) -> None:
+        self.stop()
+        if self._subscriber:
+            self._subscriber.end(_broken(refusal, self._request_id).errors)
 
 
 def _broken(error: Exception, request_id: str) -> Rejected:

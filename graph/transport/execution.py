@@ -2,7 +2,7 @@
 # pyright: reportUnknownVariableType=false, reportUnknownMemberType=false
 # graphql-core's Executor is generic over a parameter that its own functions do not name.
 
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Mapping
+from collections.abc import AsyncIterable, Awaitable, Mapping
 from typing import Any, cast
 
 from graphql import ExecutionResult, GraphQLError
@@ -10,7 +10,7 @@ from graphql.execution import (
     Executor,
     create_source_event_stream,
     execute_root_selection_set,
-    map_source_to_response_event,
+    execute_subscription_event,
 )
 from strawberry import Schema
 from strawberry.execution import optimized_is_awaitable
@@ -51,14 +51,22 @@ async def result_of(executor: Executor[Any]) -> ExecutionResult:
     return await result
 
 
-async def events_of(executor: Executor[Any]) -> AsyncGenerator[ExecutionResult]:
-    """Start a subscription and return its results, or raise what keeps it from starting.
-
-    What the source raises later is raised by the results, as it is. Closing them closes the source.
-    """
+async def source_of(executor: Executor[Any]) -> AsyncIterable[object]:
+    """Start a subscription: what its resolver answers with. Raise what keeps it from starting."""
     source = create_source_event_stream(executor)
     if isinstance(source, Awaitable):
         source = await cast("Awaitable[AsyncIterable[object] | ExecutionResult]", source)
     if isinstance(source, ExecutionResult):
         raise (source.errors or [GraphQLError("The subscription did not start.")])[0]
-    return map_source_to_response_event(executor, source)
+    return source
+
+
+def result_of_event(
+    executor: Executor[Any], value: object, context: object
+) -> ExecutionResult | Awaitable[ExecutionResult]:
+    """Execute a subscription for one value of its source, in a context of its own."""
+    event = executor.build_per_event_executor(value)
+    event.context_value = context
+    # graphql-core remembers the selections of every event of a subscription for as long as that is open.
+    event._relevant_sub_fields = {}  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # a leak of 3.3.2
+    return execute_subscription_event(event)

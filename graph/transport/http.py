@@ -5,6 +5,7 @@ import re
 import secrets
 from collections.abc import Sequence
 from contextlib import aclosing
+from functools import partial
 from urllib.parse import parse_qsl
 
 from graphql import GraphQLFormattedError, OperationType
@@ -73,12 +74,13 @@ class HttpTransport:
             media_type = _media_type(http, operation, accepted)
             answers = self._engine.run(operation, viewer, request_id)
             if media_type == _EVENTS:
-                return EventStream(answers, self._limits.keep_alive_seconds, self._draining)
+                stays = partial(self._engine.stays, viewer) if viewer else None
+                return EventStream(answers, self._limits, self._draining, stays)
             async with aclosing(answers):
                 return _body(await anext(answers), media_type=media_type)
         except Rejected as rejection:
             if media_type == _EVENTS:
-                return EventStream(rejected(rejection), self._limits.keep_alive_seconds, self._draining)
+                return EventStream(rejected(rejection), self._limits, self._draining)
             # Who asks for plain JSON gets 200 for every well-formed request, whatever became of the operation.
             status = 200 if media_type == _JSON and rejection.status == 400 else rejection.status  # noqa: PLR2004 - HTTP
             return _errors(rejection.errors, status, media_type=media_type)

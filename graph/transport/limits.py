@@ -41,6 +41,8 @@ class Limits:
     """Operations that one WebSocket may have under way."""
     socket_init_seconds: float = 10.0
     """How long a WebSocket may stay open before its connection_init."""
+    socket_stall_seconds: float = 30.0
+    """How long a client may read nothing while something waits to be sent: then its connection is cut."""
     keep_alive_seconds: float = 12.0
     """The longest silence on an event stream: proxies drop those that say nothing."""
 

@@ -2,6 +2,7 @@ import asyncio
 import hmac
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import replace
 from json import dumps, loads
 
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy import delete, update
 from domain.oauth_client import OAuthClient
 from domain.sign_in import Grant, SignInSession
 from domain.user import User
+from graph.oauth.tokens import SignIn
 
 pytestmark = pytest.mark.anyio
 
@@ -132,14 +134,18 @@ async def test_a_token_expires_even_while_it_is_remembered(site):
     assert viewer is not None
     await asyncio.sleep(viewer.expires_at.timestamp() - time.time())
     assert await site.verifier.viewer(soon) is None
-    assert await site.verifier.still_stands(viewer) is True
+    stays = Stays(site.verifier, viewer)
+    await asyncio.sleep(1.5)  # a look and a half
+    assert not stays.ended.is_set()
+    stays.stop()
 
 
-async def _within_two_seconds(gone):
-    deadline = time.monotonic() + 2
-    while not await gone():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
+class Stays:
+    """An open connection of a viewer."""
+
+    def __init__(self, verifier, viewer):
+        self.ended = asyncio.Event()
+        self.stop = verifier.stays(viewer, self.ended.set)
 
 
 @pytest.mark.parametrize(
@@ -157,18 +163,13 @@ async def test_what_ends_a_sign_in_shows_within_two_seconds_in_every_process(sit
     verifiers = [site.verifier, await site.fresh_verifier()]
     viewers = [await verifier.viewer(token) for verifier in verifiers]
     assert None not in viewers
+    open_connections = [Stays(verifier, viewer) for verifier, viewer in zip(verifiers, viewers, strict=True)]
     async with site.database.sessions.begin() as session:
         await session.execute(end)
-
-    async def gone():
-        return not any(
-            [
-                await verifier.viewer(token) or await verifier.still_stands(viewer)
-                for verifier, viewer in zip(verifiers, viewers, strict=True)
-            ]
-        )
-
-    await _within_two_seconds(gone)
+    async with asyncio.timeout(2):
+        for connection in open_connections:
+            await connection.ended.wait()
+    assert [await verifier.viewer(token) for verifier in verifiers] == [None, None]
 
 
 async def test_an_administrator_no_longer_one_must_come_again(site):
@@ -177,14 +178,34 @@ async def test_an_administrator_no_longer_one_must_come_again(site):
     token = (await site.redeem(await site.code(scope="admin"))).json()["access_token"]
     viewer = await site.verifier.viewer(token)
     assert viewer.is_admin
-    assert await site.verifier.still_stands(viewer)
+    as_admin, as_user = Stays(site.verifier, viewer), Stays(site.verifier, replace(viewer, is_admin=False))
     await site.set_admin(False)
-
-    async def gone():
-        return not await site.verifier.still_stands(viewer)
-
-    await _within_two_seconds(gone)
+    async with asyncio.timeout(2):
+        await as_admin.ended.wait()
+    assert not as_user.ended.is_set()
+    as_user.stop()
     assert (await site.verifier.viewer(token)).is_admin is False
+
+
+async def test_whether_sign_ins_stand_is_one_question_for_all_of_them(site):
+    await site.register()
+    mine = await site.verifier.viewer((await site.tokens())["access_token"])
+    client, secret = await site.client(acts_for=await site.user())
+    token = (await site.token(auth=(client.id, secret), grant_type="client_credentials")).json()["access_token"]
+    script = await site.verifier.viewer(token)
+    by_grant = SignIn(mine.user_id, mine.client_id, mine.session_id, is_admin=False)
+    by_secret = SignIn(script.user_id, script.client_id, None, is_admin=False)
+    fallen = [
+        by_grant._replace(is_admin=True),
+        by_grant._replace(user_id="somebody"),
+        by_grant._replace(client_id=client.id),
+        by_grant._replace(grant_id="another"),
+        by_grant._replace(grant_id=None),
+        by_secret._replace(client_id=mine.client_id),
+        by_secret._replace(user_id="somebody"),
+        SignIn(mine.user_id, None, None, is_admin=False),
+    ]
+    assert await site.verifier.fallen([by_grant, *fallen, by_secret]) == fallen
 
 
 async def test_a_script_dies_with_its_client(site):

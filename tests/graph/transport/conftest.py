@@ -3,8 +3,8 @@
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 
 import httpx
@@ -15,26 +15,41 @@ from starlette.applications import Starlette
 
 from domain.viewer import Viewer
 from graph.transport import Engine, Limits, routes
+from reelgraph.connections import HttpConnection, WebSocketConnection
 
 ANN = Viewer(user_id="ann", scopes=frozenset())
 
 
 @dataclass(eq=False)
 class Context:
-    """One operation's context; its test can see when it is closed."""
+    """The context of one operation, or of one event."""
 
     viewer: Viewer | None
     request_id: str
+    sources: list["Context"]
     closed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @contextmanager
+    def source(self) -> Iterator[None]:
+        """A subscription's source; its test can see when it is closed."""
+        self.sources.append(self)
+        try:
+            yield
+        finally:
+            self.closed.set()
 
 
 @dataclass
 class House:
-    """An engine that remembers every context it opened."""
+    """An engine that remembers every context it made, and the sign-ins it watches."""
 
     engine: Engine
     contexts: list[Context]
+    sources: list[Context]
+    """Of which operations sources were opened."""
     draining: asyncio.Event
+    signed_in: list[tuple[Viewer, Callable[[], None]]]
+    """Whose connections are open; call the second to end the sign-in."""
 
     def app(self, allowed_origins: tuple[str, ...] = ()) -> Starlette:
         return Starlette(routes=routes(self.engine, draining=self.draining, allowed_origins=allowed_origins))
@@ -58,7 +73,8 @@ class House:
 
         config = uvicorn.Config(
             self.app(allowed_origins),
-            ws="websockets-sansio",
+            http=HttpConnection,
+            ws=WebSocketConnection,
             ws_per_message_deflate=False,
             lifespan="off",
             log_config=None,
@@ -87,31 +103,29 @@ def house() -> Callable[..., House]:
 
     def build(query: type, *, limits: Limits | None = None, **schema: object) -> House:
         contexts: list[Context] = []
+        sources: list[Context] = []
+        signed_in: list[tuple[Viewer, Callable[[], None]]] = []
 
         async def authenticate(token: str) -> Viewer | None:
             if token == "broken":
                 raise ConnectionError("the database is gone: password hunter2")
             return ANN if token == "ann" else None
 
-        def open_context(viewer: Viewer | None, request_id: str) -> AbstractAsyncContextManager[Context]:
-            @asynccontextmanager
-            async def opened() -> AsyncGenerator[Context]:
-                context = Context(viewer, request_id)
-                contexts.append(context)
-                try:
-                    yield context
-                finally:
-                    await asyncio.sleep(0)  # a real one closes with an await too
-                    context.closed.set()
+        def context(viewer: Viewer | None, request_id: str) -> Context:
+            contexts.append(Context(viewer, request_id, sources))
+            return contexts[-1]
 
-            return opened()
+        def stays(viewer: Viewer, ended: Callable[[], None]) -> Callable[[], None]:
+            signed_in.append((viewer, ended))
+            return lambda: signed_in.remove((viewer, ended))
 
         engine = Engine(
             strawberry.Schema(query=query, **schema),
             authenticate=authenticate,
-            open_context=open_context,
+            context=context,
+            stays=stays,
             limits=limits or Limits(),
         )
-        return House(engine, contexts, asyncio.Event())
+        return House(engine, contexts, sources, asyncio.Event(), signed_in)
 
     return build

@@ -82,7 +82,6 @@ async def test_a_query_by_post_or_get_is_answered_as_json_with_a_request_id(it, 
         assert response.headers["content-type"] == "application/json; charset=utf-8"
         assert response.headers["cache-control"] == "no-store"
         assert response.headers["x-request-id"] == context.request_id
-        assert context.closed.is_set()
     assert it.contexts[0].request_id != it.contexts[1].request_id
 
 
@@ -333,7 +332,6 @@ async def test_no_body_and_no_header_ends_in_a_500(it, body: bytes, content_type
     async with it.client() as client:
         response = await client.post("/graphql", content=body, headers={"content-type": content_type, "accept": accept})
     assert response.status_code in {200, 400, 406, 415}
-    assert all(context.closed.is_set() for context in it.contexts)
 
 
 @_FUZZ

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Callable
 
 import httpx
@@ -27,13 +28,19 @@ class Subscription:
             yield number
 
     @strawberry.subscription
+    async def flood(self, info: strawberry.Info) -> AsyncGenerator[str, None]:
+        with info.context.source():
+            while True:
+                yield "x" * 100_000
+
+    @strawberry.subscription
     async def silence(self, info: strawberry.Info) -> AsyncGenerator[int, None]:
-        try:
-            yield 0
-            await asyncio.Event().wait()
-        finally:
-            await asyncio.sleep(0)
-            info.context.source_closed_first = not info.context.closed.is_set()
+        with info.context.source():
+            try:
+                yield 0
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -67,7 +74,6 @@ async def test_a_subscription_is_a_stream_of_events_that_completes(it):
         assert _events(got.text) == ['event: next\ndata: {"data":{"count":0}}', "event: complete\ndata:"]
         anything = await client.get("/graphql", params={"query": "subscription{count(to: 0)}"})
         assert _events(anything.text) == ["event: complete\ndata:"]
-    assert [context.closed.is_set() for context in it.contexts] == [True, True, True]
 
 
 async def test_a_query_may_be_answered_as_events_too(it):
@@ -103,8 +109,48 @@ async def test_a_silent_stream_is_kept_alive_and_ends_as_soon_as_the_client_leav
                 if text.count(":\n\n") > 3:
                     break
             assert _events(text) == ['event: next\ndata: {"data":{"silence":0}}']
-        await asyncio.wait_for(it.contexts[0].closed.wait(), 5)
-        assert it.contexts[0].source_closed_first
+        await asyncio.wait_for(it.sources[0].closed.wait(), 5)
+
+
+async def test_an_ended_sign_in_ends_its_streams_with_an_error_and_completes_them(it):
+    async with it.served() as address, httpx.AsyncClient(headers={"authorization": "Bearer ann"}) as client:
+        request = client.stream(
+            "POST", f"http://{address}/graphql", json={"query": "subscription{silence}"}, headers=EVENTS
+        )
+        async with request as response:
+            chunks = response.aiter_text()
+            text = ""
+            while "data" not in text:
+                text += await anext(chunks)
+            [(_, ended)] = it.signed_in
+            ended()
+            async for chunk in chunks:
+                text += chunk
+        [_, following, complete] = _events(text)
+        assert following.endswith('"extensions":{"code":"UNAUTHENTICATED"}}]}')
+        assert complete == "event: complete\ndata:"
+        assert it.sources[0].closed.is_set()
+        assert it.signed_in == []
+
+
+async def test_a_client_that_reads_nothing_for_too_long_is_cut_off(house: Callable):
+    it = house(Query, subscription=Subscription, limits=Limits(socket_stall_seconds=0.3))
+    async with it.served() as address:
+        reader, writer = await asyncio.open_connection(*address.split(":"), limit=1)
+        body = b'{"query": "subscription{flood}"}'
+        writer.write(
+            b"POST /graphql HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\nContent-Type: application/json\r\n"
+            b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+        )
+        read = await reader.readexactly(1)
+        await asyncio.wait_for(it.sources[0].closed.wait(), 5)
+        with contextlib.suppress(ConnectionResetError):
+            while more := await reader.read(2**20):
+                read = more
+        assert not read.endswith(b"0\r\n\r\n")  # cut, and not ended in order
+        writer.close()
+        with contextlib.suppress(ConnectionResetError):
+            await writer.wait_closed()
 
 
 async def test_a_server_that_drains_ends_streams_without_completing_them(it):
@@ -121,4 +167,4 @@ async def test_a_server_that_drains_ends_streams_without_completing_them(it):
             async for chunk in chunks:
                 text += chunk
             assert _events(text) == ['event: next\ndata: {"data":{"silence":0}}']
-        assert it.contexts[0].closed.is_set()
+        assert it.sources[0].closed.is_set()

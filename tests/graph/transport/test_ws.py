@@ -13,6 +13,9 @@ from websockets.typing import Subprotocol
 
 from domain.refusals import NotFound
 from graph.transport import Limits
+from graph.transport.live import State
+from graph.transport.sharing import SAME_FOR_ALL
+from tests.graph.transport.feeds import Counter
 
 pytestmark = pytest.mark.anyio
 
@@ -42,7 +45,24 @@ class Mutation:
 
 
 @strawberry.type
+class Count:
+    number: int = strawberry.field(metadata=SAME_FOR_ALL)
+
+    @strawberry.field(metadata=SAME_FOR_ALL)
+    def ballast(self) -> str:
+        return "x" * 50_000
+
+
+COUNTERS: dict[str, Counter] = {}
+
+
+@strawberry.type
 class Subscription:
+    @strawberry.subscription(graphql_type=Count)
+    async def state(self) -> State:
+        feed = COUNTERS["it"]
+        return State(feed=feed, present=feed.value, hold=feed.hold)
+
     @strawberry.subscription
     async def count(self, to: int) -> AsyncGenerator[int, None]:
         for number in range(to):
@@ -50,30 +70,31 @@ class Subscription:
 
     @strawberry.subscription
     async def silence(self, info: strawberry.Info) -> AsyncGenerator[int, None]:
-        try:
-            yield 0
-            await asyncio.Event().wait()
-        finally:
-            await asyncio.sleep(0)
-            info.context.source_closed_first = not info.context.closed.is_set()
+        with info.context.source():
+            try:
+                yield 0
+                await asyncio.Event().wait()
+            finally:
+                await asyncio.sleep(0)
 
     @strawberry.subscription
     async def flood(self, info: strawberry.Info) -> AsyncGenerator[str, None]:
         info.context.flooded = asyncio.Event()
-        for _ in range(500):
-            yield "x" * 100_000
-        info.context.flooded.set()
+        with info.context.source():
+            for _ in range(500):
+                yield "x" * 100_000
+            info.context.flooded.set()
 
     @strawberry.subscription
     async def slow_to_close(self, info: strawberry.Info) -> AsyncGenerator[int, None]:
         info.context.closing, info.context.may_close = asyncio.Event(), asyncio.Event()
-        try:
-            yield 0
-            await asyncio.Event().wait()
-        finally:
-            info.context.closing.set()
-            await info.context.may_close.wait()
-            info.context.source_closed_first = not info.context.closed.is_set()
+        with info.context.source():
+            try:
+                yield 0
+                await asyncio.Event().wait()
+            finally:
+                info.context.closing.set()
+                await info.context.may_close.wait()
 
     @strawberry.subscription
     async def lost(self) -> AsyncGenerator[int, None]:
@@ -83,8 +104,14 @@ class Subscription:
 
 @pytest.fixture
 def it(house: Callable):
+    COUNTERS["it"] = Counter()
     limits = Limits(socket_operations=3, body_bytes=100_000)
     return house(Query, mutation=Mutation, subscription=Subscription, limits=limits)
+
+
+@pytest.fixture
+def counter(it) -> Counter:
+    return COUNTERS["it"]
 
 
 class Client:
@@ -168,9 +195,9 @@ async def test_no_two_operations_of_a_socket_share_a_context(it, client: Client)
     await client.subscribe("c", "{request}")
     request_id = (await client.receive())["payload"]["data"]["request"]
     assert await client.receive() == {"id": "c", "type": "complete"}
-    assert [context.closed.is_set() for context in it.contexts] == [False, False, True]
-    assert request_id == it.contexts[2].request_id
+    assert request_id == it.contexts[-1].request_id
     assert len({context.request_id for context in it.contexts}) == 3
+    assert len(set(map(id, it.contexts))) == 5  # and one for each of the two events
 
 
 async def test_an_operation_that_cannot_start_is_an_error_message_and_the_socket_stays(client: Client):
@@ -209,14 +236,13 @@ async def test_a_subscription_that_breaks_off_ends_with_an_error_and_no_complete
     assert (await client.receive())["type"] == "next"
 
 
-async def test_completing_a_subscription_closes_its_source_and_context_and_nothing_follows(it, client: Client):
+async def test_completing_a_subscription_closes_its_source_and_nothing_follows(it, client: Client):
     await client.init()
     await client.subscribe("a", "subscription{silence}")
     assert (await client.receive())["type"] == "next"
     await client.send(type="complete", id="a")
     await client.send(type="complete", id="unknown")
-    await asyncio.wait_for(it.contexts[0].closed.wait(), 5)
-    assert it.contexts[0].source_closed_first
+    await asyncio.wait_for(it.sources[0].closed.wait(), 5)
     await client.subscribe("a", "{viewer}")
     assert await client.receive() == {"id": "a", "type": "next", "payload": {"data": {"viewer": None}}}
 
@@ -228,10 +254,9 @@ async def test_a_client_that_goes_away_has_all_its_operations_closed(it, address
             await client.subscribe(key, "subscription{silence}")
             assert (await client.receive())["type"] == "next"
         client.socket.transport.abort()  # no close frame: the line is cut
-        for context in it.contexts:
+        for context in it.sources:
             await asyncio.wait_for(context.closed.wait(), 5)
-            assert context.source_closed_first
-    assert len(it.contexts) == 3
+    assert len(it.sources) == 3
 
 
 async def test_a_source_that_is_slow_to_close_is_left_to_finish_when_the_client_goes_away_meanwhile(it, address: str):
@@ -239,7 +264,7 @@ async def test_a_source_that_is_slow_to_close_is_left_to_finish_when_the_client_
         await client.init()
         await client.subscribe("a", "subscription{slowToClose}")
         await client.receive()
-        [context] = it.contexts
+        [context] = it.sources
         await client.send(type="complete", id="a")
         await asyncio.wait_for(context.closing.wait(), 5)
         it.draining.set()
@@ -247,7 +272,6 @@ async def test_a_source_that_is_slow_to_close_is_left_to_finish_when_the_client_
         assert not context.closed.is_set()
         context.may_close.set()
         await asyncio.wait_for(context.closed.wait(), 5)
-        assert context.source_closed_first
 
 
 async def test_no_more_operations_are_under_way_than_a_socket_may_have(client: Client):
@@ -274,9 +298,129 @@ async def test_a_client_that_reads_nothing_stops_its_subscriptions_and_fills_no_
         await client.subscribe("a", "subscription{flood}")
         await client.receive()
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(it.contexts[0].flooded.wait(), 0.5)
+            await asyncio.wait_for(it.sources[0].flooded.wait(), 0.5)
         client.socket.transport.abort()
-        await asyncio.wait_for(it.contexts[0].closed.wait(), 5)
+        await asyncio.wait_for(it.sources[0].closed.wait(), 5)
+
+
+async def test_a_state_is_shown_to_all_who_watch_it_and_completes_behind_its_end(counter: Counter, address: str):
+    async with connected(address) as one, connected(address) as other:
+        for key, client in (("a", one), ("b", other)):
+            await client.init()
+            await client.subscribe(key, "subscription{state{number}}")
+            assert await client.receive() == {"id": key, "type": "next", "payload": {"data": {"state": {"number": 0}}}}
+        counter.set(1)
+        counter.set(2, last=True)
+        for key, client in (("a", one), ("b", other)):
+            for number in (1, 2):
+                payload = {"data": {"state": {"number": number}}}
+                assert await client.receive() == {"id": key, "type": "next", "payload": payload}
+            assert await client.receive() == {"id": key, "type": "complete"}
+            await client.subscribe(key, "{viewer}")  # the id is free again
+            assert (await client.receive())["type"] == "next"
+    assert counter.watchers == counter.held == []
+
+
+async def test_a_state_that_is_completed_by_the_client_is_watched_no_more(counter: Counter, client: Client):
+    await client.init()
+    await client.subscribe("a", "subscription{state{number}}")
+    await client.receive()
+    await client.send(type="complete", id="a")
+    await client.subscribe("b", "{viewer}")
+    assert [(await client.receive())["type"] for _ in range(2)] == ["next", "complete"]
+    assert counter.watchers == counter.held == []
+    counter.set(1)
+    await client.send(type="ping")
+    assert await client.receive() == {"type": "pong"}
+
+
+async def test_states_count_among_the_operations_of_a_socket(client: Client):
+    await client.init()
+    for key in "abc":
+        await client.subscribe(key, "subscription{state{number}}")
+        await client.receive()
+    await client.subscribe("d", "{viewer}")
+    assert (await client.receive())["payload"][0]["extensions"] == {"code": "TOO_MANY_OPERATIONS"}
+    await client.send(type="complete", id="b")
+    await client.subscribe("d", "{viewer}")
+    assert (await client.receive())["type"] == "next"
+
+
+async def test_a_right_that_is_lost_ends_the_subscription_with_an_error_and_the_socket_stays(
+    counter: Counter, client: Client
+):
+    await client.init()
+    await client.subscribe("a", "subscription{state{number}}")
+    await client.receive()
+    counter.held[0](NotFound(what="job", id="j"))
+    message = await client.receive()
+    assert (message["id"], message["type"], message["payload"][0]["extensions"]) == (
+        "a",
+        "error",
+        {"code": "NOT_FOUND"},
+    )
+    await client.subscribe("a", "{viewer}")
+    assert (await client.receive())["type"] == "next"
+
+
+async def test_a_client_that_reads_nothing_is_kept_the_latest_state_only_and_never_misses_the_end(
+    it, counter: Counter, address: str
+):
+    async with connected(address, max_queue=1) as slow, connected(address) as fast:
+        for client in (slow, fast):
+            await client.init()
+            await client.subscribe("a", "subscription{state{number ballast}}")
+        assert (await fast.receive())["payload"]["data"]["state"]["number"] == 0
+        for number in range(1, 1001):  # 50 MB
+            counter.set(number)
+            assert (await fast.receive())["payload"]["data"]["state"]["number"] == number
+        counter.set(1001, last=True)
+        seen = []
+        while (message := await slow.receive())["type"] == "next":
+            seen.append(message["payload"]["data"]["state"]["number"])
+    assert message == {"id": "a", "type": "complete"}
+    assert seen == sorted(set(seen))
+    assert (seen[0], seen[-1]) == (0, 1001)
+    assert len(seen) < 500
+
+
+async def test_a_client_that_reads_nothing_for_too_long_is_cut_off(house: Callable):
+    COUNTERS["it"] = counter = Counter()
+    it = house(Query, subscription=Subscription, limits=Limits(socket_stall_seconds=0.3))
+    async with it.served() as address, connected(address, max_queue=1) as slow, connected(address) as fast:
+        for client in (slow, fast):
+            await client.init()
+            await client.subscribe("a", "subscription{state{number ballast}}")
+        await fast.receive()
+        for number in range(1, 300):
+            counter.set(number)
+            await fast.receive()
+        async with asyncio.timeout(5):
+            while len(counter.held) > 1:
+                await asyncio.sleep(0.02)
+        with pytest.raises(ConnectionClosed) as closed:
+            while True:
+                await slow.receive()
+        assert closed.value.rcvd is None  # cut, and not closed in order
+        counter.set(300)
+        assert (await fast.receive())["payload"]["data"]["state"]["number"] == 300
+    assert counter.watchers == counter.held == []
+
+
+async def test_an_ended_sign_in_closes_its_sockets_and_no_others(it, address: str):
+    async with connected(address) as anns, connected(address) as anybodys:
+        await anns.init(authorization="Bearer ann")
+        await anybodys.init()
+        for client in (anns, anybodys):
+            await client.subscribe("a", "subscription{silence}")
+            await client.receive()
+        [(viewer, ended)] = it.signed_in
+        assert viewer.user_id == "ann"
+        ended()
+        assert await anns.closed() == (4403, "Forbidden")
+        await asyncio.wait_for(it.sources[0].closed.wait(), 5)
+        assert not it.sources[1].closed.is_set()
+        assert it.signed_in == []
 
 
 async def test_pings_are_answered_at_any_time_and_pongs_are_heard(client: Client):
@@ -311,7 +455,7 @@ async def test_an_id_that_is_in_use_closes_the_socket_and_its_operations(it, cli
     await client.subscribe("a", "subscription{silence}")
     await client.subscribe("a", "subscription{silence}")
     assert await client.closed() == (4409, "Subscriber for a already exists")
-    for context in it.contexts:
+    for context in it.sources:
         await asyncio.wait_for(context.closed.wait(), 5)
 
 
@@ -436,8 +580,7 @@ async def test_a_server_that_drains_closes_its_sockets_for_the_clients_to_connec
     await client.receive()
     it.draining.set()
     assert await client.closed() == (1012, "Service restart")
-    await asyncio.wait_for(it.contexts[0].closed.wait(), 5)
-    assert it.contexts[0].source_closed_first
+    await asyncio.wait_for(it.sources[0].closed.wait(), 5)
 
 
 async def test_a_server_that_stops_leaves_no_operation_open(it):
@@ -448,5 +591,5 @@ async def test_a_server_that_stops_leaves_no_operation_open(it):
         await client.subscribe("a", "subscription{silence}")
         await client.receive()
     assert (await client.closed())[0] == 1012
-    assert it.contexts[0].closed.is_set()
+    assert it.sources[0].closed.is_set()
     await socket.close()
