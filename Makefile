@@ -3,7 +3,7 @@
 # Nothing has to be activated: each target uses the virtual environment in .venv, and makes it first where it is missing.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up test test-browser chaos check schema console format lock clean
+.PHONY: help venv demo up test test-browser chaos bench-jobs bench-live check schema console format lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -48,8 +48,14 @@ test-browser: venv console/node_modules/.package-lock.json ## run the stories of
 		echo "chromium is needed; on Debian: apt install chromium; if it is elsewhere: make test-browser CHROMIUM=/path/to/it" >&2; exit 1; fi
 	@$(BIN)/python -m pytest tests/browser $(ARGS)
 
-chaos: venv ## kill and freeze what works on jobs, and check that nothing shows, e.g. make chaos ARGS="--seconds 120"
+chaos: venv ## let everything go wrong around a thousand jobs, and check that nothing shows, e.g. make chaos ARGS="--seed 2"
 	@$(TETHERED) $(BIN)/python -m tests.chaos.check $(ARGS)
+
+bench-jobs: venv ## measure jobs against their goals: latency, claims, fairness, recovery, e.g. make bench-jobs ARGS=latency
+	@$(TETHERED) $(BIN)/python -m bench.jobs $(ARGS)
+
+bench-live: venv ## measure live updates next to a raw relay: processor time and memory, e.g. make bench-live ARGS=shared
+	@$(TETHERED) $(BIN)/python -m bench.live $(ARGS)
 
 check: venv ## lint, format, types, layers, schema
 	@$(BIN)/ruff check .

@@ -93,7 +93,6 @@ class Job(Entity, Base):
     __table_args__ = (
         # None of these has a column that a heartbeat writes, so that it need not touch any index.
         Index("ix_jobs_claim", "pool", text("priority DESC"), "turn", "queued_at", postgresql_where=text("in_line")),
-        Index("ix_jobs_suspects", "pool", postgresql_where=text("in_line AND losses > 1")),
         Index("ix_jobs_turns", "pool", "priority", "turn", postgresql_where=text("attempt > 0")),
         Index("ix_jobs_turns_of_user", "user_id", "pool", "priority", "turn"),
         Index("ix_jobs_scheduled", "not_before", postgresql_where=text("state = 'QUEUED' AND NOT in_line")),

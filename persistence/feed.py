@@ -31,6 +31,9 @@ PING_SECONDS = 1.0
 RING_SECONDS = 1.0
 """How long a commit waits for a Redis that does not answer."""
 _LONGEST_PAUSE = 2.0
+UNREACHABLE = (RedisError, OSError, TimeoutError, RuntimeError)
+"""What a command raises when Redis cannot be reached. The last is uvloop's, for a connection that was reset while it
+lay idle, and redis-py passes it on as it is."""
 
 
 class Bell(Protocol):
@@ -49,6 +52,7 @@ async def redis_opened(url: str, *, connections: int) -> AsyncGenerator["Redis"]
         socket_timeout=5,
         health_check_interval=15,
         retry=Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.5), 3),
+        retry_on_error=[RuntimeError],
     ) as pool:
         yield Redis(connection_pool=pool)
 
@@ -66,6 +70,7 @@ class Doorbells:
         """Topics that were hung or taken down since the line's subscriptions were last brought in step."""
         self._wanted = asyncio.Event()
         self._heard = time.monotonic()
+        self._was_up = False
 
     async def ring(self, topics: Collection[str]) -> None:
         """Ring each topic once. Never raises, and soon gives up: those who listen look by themselves now and then."""
@@ -76,7 +81,7 @@ class Doorbells:
                 for topic in topics:
                     pipe.publish(self._prefix + topic, b"1")
                 await pipe.execute()
-        except (RedisError, OSError, TimeoutError) as error:
+        except UNREACHABLE as error:
             logger.warning("%d doorbells did not ring: %s", len(topics), error)
 
     async def ping(self) -> None:
@@ -139,15 +144,15 @@ class Doorbells:
                 logger.warning("the doorbell line is down, again in %.1f s: %s", pause, group.exceptions[0])
             # While the line is down nobody hears of anything: let them look by themselves now and then.
             self._sound(list(self._bells))
-            if time.monotonic() - self._heard < SILENCE_SECONDS:
-                pause = 0.05
+            if self._was_up:  # not only accepted, as by a proxy before a Redis that is away
+                pause, self._was_up = 0.05, False
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _read(self, line: PubSub) -> None:
         while True:
             message = await line.get_message(ignore_subscribe_messages=False, timeout=None)
-            self._heard = time.monotonic()
+            self._heard, self._was_up = time.monotonic(), True
             if message and message["type"] in {"message", "subscribe"}:
                 channel = cast("bytes", message["channel"]).decode()
                 self._sound([channel.removeprefix(self._prefix)])

@@ -13,7 +13,7 @@ from functools import cache
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Select, and_, any_, bindparam, exists, func, literal, or_, select, text
+from sqlalchemy import ARRAY, ColumnElement, Select, and_, any_, bindparam, exists, func, literal, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
@@ -84,12 +84,11 @@ def counts(job: Job) -> bool:
     return job.parent_id is None and job.state == JobState.QUEUED
 
 
-def waiting_suspects(pools: Collection[Pool], longer_than: timedelta) -> Select[str]:
-    """The suspects of these pools that no idle worker has taken for so long."""
-    # In the words of its index, so that it is used.
-    return select(Job.id).where(
-        text("in_line AND losses > 1"), Job.pool.in_(pools), Job.queued_at < func.clock_timestamp() - longer_than
-    )
+def stuck_suspect(pool: Pool, kinds: Collection[JobKind], caps: Caps, longer_than: timedelta) -> Select[bool]:
+    """Whether the pool's next job is a suspect that no idle worker has taken for so long."""
+    first = claimable(pool, kinds, caps).limit(1).with_only_columns(Job.losses, Job.queued_at).subquery()
+    late = first.c.queued_at < func.clock_timestamp() - longer_than
+    return select(and_(first.c.losses >= MOST_LOSSES - 1, late))
 
 
 def due(most: int) -> Select[Job]:

@@ -17,7 +17,7 @@ from taskiq.api import run_receiver_task
 from taskiq_redis import ListQueueBroker
 
 from domain.kinds import Pool
-from persistence.feed import RING_SECONDS
+from persistence.feed import RING_SECONDS, UNREACHABLE
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class _Wakes(ListQueueBroker):
                 pause = 0.05
                 if popped:
                     yield popped[1]
-            except (RedisError, OSError) as error:
+            except UNREACHABLE as error:
                 logger.warning("the queue is out of reach, again in %.1f s: %s", pause, error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 2.0)
@@ -74,7 +74,7 @@ class Queue:
             try:
                 async with asyncio.timeout(RING_SECONDS):
                     await broker.kick(message)
-            except (RedisError, OSError, TimeoutError) as error:
+            except UNREACHABLE as error:
                 logger.warning("no wake-up for the %s pool: %s", pool, error)
 
     async def receive(self, pool: Pool, slots: int, work: Callable[[], Awaitable[None]]) -> None:

@@ -27,7 +27,7 @@ from domain.upload import Upload
 from domain.user import User
 from domain.viewer import Role
 from persistence.database import Database
-from persistence.line import Caps, claimable, waiting_suspects
+from persistence.line import Caps, claimable, stuck_suspect
 
 E = TypeVar("E", bound=Entity)
 
@@ -172,10 +172,15 @@ class Reads:
         async with self._sessions() as session:
             return await session.scalar(select(claimable(pool, kinds, caps).exists())) is True
 
-    async def has_suspect(self, pools: Collection[Pool], longer_than: timedelta) -> bool:
-        """Whether a job of these pools has waited for so long for a worker with nothing else to do."""
+    async def stuck_suspect(
+        self, pools: Collection[Pool], kinds: Collection[JobKind], caps: Caps, longer_than: timedelta
+    ) -> Pool | None:
+        """A pool whose next job has waited for so long for a worker with nothing else to do."""
         async with self._sessions() as session:
-            return await session.scalar(select(waiting_suspects(pools, longer_than).exists())) is True
+            for pool in pools:
+                if await session.scalar(stuck_suspect(pool, kinds, caps, longer_than)):
+                    return pool
+        return None
 
     async def children(self, parent_id: str) -> list[Job]:
         """The jobs that a job has handed its work to."""

@@ -6,13 +6,14 @@ import shutil
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from enum import Enum, auto
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import case, func, or_, select, update
+from sqlalchemy import Float, Interval, bindparam, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -113,7 +114,6 @@ class Lease:
         self.token = job.token
         self.asked = asked
         """The spec as it is kept."""
-        self.folder = attempts_folder(resources.settings) / attempt_name(job.id, job.attempt)
         self.resources = resources
         self.kin = (job.root_id, job.parent_id)
         self._floor = job.floor
@@ -126,6 +126,13 @@ class Lease:
         self._announced: list[str] = []
         self._nudged = asyncio.Event()
         self._is_over = False
+
+    @cached_property
+    def folder(self) -> Path:
+        """The attempt's own, made when it is first asked for: not every job needs one."""
+        folder = attempts_folder(self.resources.settings) / attempt_name(self.job_id, self.attempt)
+        folder.mkdir(parents=True)
+        return folder
 
     def report(self, progress: Progress) -> None:
         """Say how far this step has come; the next heartbeat tells it. Cheap: call it as often as you like."""
@@ -151,7 +158,8 @@ class Lease:
 
     async def clear(self) -> None:
         """Remove what the attempt leaves behind: its folder, and the objects that nothing kept."""
-        await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
+        if "folder" in self.__dict__:
+            await asyncio.to_thread(shutil.rmtree, self.folder, ignore_errors=True)
         if self._announced:
             async with self.resources.work() as work:
                 for object_id in self._announced:
@@ -181,7 +189,8 @@ class Lease:
         held_until = time.monotonic() + lease
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._nudged.wait(), BEAT_SECONDS)
+                async with asyncio.timeout(BEAT_SECONDS):
+                    await self._nudged.wait()
             self._nudged.clear()
             if self._is_over:
                 return Verdict.OVER
@@ -233,28 +242,37 @@ _WITHOUT_DISK = func.set_config("synchronous_commit", "off", True) == "off"
 """Holds always; in the statement that is its own transaction, its commit waits for no disk."""
 
 
-async def _beat(session: AsyncSession, job_id: str, token: str, progress: Progress, lease: float) -> bool | None:
-    # The one bulk UPDATE of a job: it loads nothing, waits for no disk, and rings by hand. A crash of the database
-    # may forget the last few; clients order what they see by version and attempt first.
-    statement = (
-        update(Job)
-        .where(Job.id == job_id, Job.token == token, Job.state == JobState.PROCESSING, _WITHOUT_DISK)
-        .values(
-            lease_expires_at=func.clock_timestamp() + timedelta(seconds=lease),
-            beat=Job.beat + 1,
-            beat_at=func.clock_timestamp(),
-            stage=progress.stage,
-            fraction=func.greatest(Job.fraction, round(min(progress.fraction, 1.0), 4)),
-            frames=progress.frames,
-            total_frames=progress.total_frames,
-            fps=progress.fps,
-            speed=progress.speed,
-            eta_seconds=None if progress.eta_seconds is None else round(progress.eta_seconds, 1),
-        )
-        .returning(Job.cancel_requested)
-        .execution_options(synchronize_session=False)
+_BEAT = (
+    update(Job)
+    .where(Job.id == bindparam("of"), Job.token == bindparam("held"), Job.state == JobState.PROCESSING, _WITHOUT_DISK)
+    .values(
+        lease_expires_at=func.clock_timestamp() + bindparam("lease", type_=Interval),
+        beat=Job.beat + 1,
+        beat_at=func.clock_timestamp(),
+        stage=bindparam("now_stage"),
+        fraction=func.greatest(Job.fraction, bindparam("now_fraction", type_=Float)),
+        frames=bindparam("now_frames"),
+        total_frames=bindparam("now_total_frames"),
+        fps=bindparam("now_fps"),
+        speed=bindparam("now_speed"),
+        eta_seconds=bindparam("now_eta_seconds"),
     )
-    return (await session.scalars(statement)).one_or_none()
+    .returning(Job.cancel_requested)
+    .execution_options(synchronize_session=False)
+)
+"""The one bulk UPDATE of a job: it loads nothing, waits for no disk, and rings by hand. A crash of the database may
+forget the last few; clients order what they see by version and attempt first."""
+
+
+async def _beat(session: AsyncSession, job_id: str, token: str, progress: Progress, lease: float) -> bool | None:
+    told = replace(
+        progress,
+        fraction=round(min(progress.fraction, 1.0), 4),
+        eta_seconds=None if progress.eta_seconds is None else round(progress.eta_seconds, 1),
+    )
+    beat = {f"now_{name}": value for name, value in asdict(told).items()}
+    beat |= {"of": job_id, "held": token, "lease": timedelta(seconds=lease)}
+    return (await session.scalars(_BEAT, beat)).one_or_none()
 
 
 async def sum_up(session: AsyncSession, parent_id: str, pause: timedelta) -> Sequence[str]:

@@ -95,8 +95,8 @@ class Worker:
         """Attempts that are running."""
         self._alone = False
         """Whether one of them must have no company (see `Job.is_suspect`)."""
-        self._makes_room = False
-        """Whether nothing more is begun until none is running, since such a job has waited for too long."""
+        self._room_for: Pool | None = None
+        """Where such a job has waited for too long: nothing else is begun until none is running, and then it."""
 
     async def run(self) -> None:
         """Work until told to drain."""
@@ -155,6 +155,8 @@ class Worker:
                 finally:
                     self._at_work.discard(lease)
                     self._alone = False  # if it was set, this was the only one
+                    if self._room_for is not None and not self._at_work:
+                        self._occupy(self._room_for)
 
     async def _next(self, pool: Pool) -> Lease | None:
         """The next job. One transaction claims for all slots that ask at a time."""
@@ -169,8 +171,9 @@ class Worker:
         asking, self._asking[pool] = self._asking[pool], []
         leases: list[Lease] = []
         try:
-            self._makes_room = self._makes_room and bool(self._at_work)
-            if not (self._alone or self._makes_room or self.draining.is_set()):
+            has_room = self._room_for is None or (self._room_for == pool and not self._at_work)
+            if has_room and not (self._alone or self.draining.is_set()):
+                self._room_for = None
                 leases = await self._claimed(pool, len(asking))
         except Exception as error:  # noqa: BLE001 - whatever it is, the next look tries again
             logger.warning("no claim in the %s pool: %s", pool, error)
@@ -197,7 +200,7 @@ class Worker:
         for heal in (sweep.expired_leases, sweep.due_jobs):
             await heal(self._resources)
         if self._at_work and not self._alone:
-            self._makes_room = await self._resources.reads().has_suspect(self._slots, ROOM_AFTER)
+            self._room_for = await self._resources.reads().stuck_suspect(self._slots, FUNCTIONS, self._caps, ROOM_AFTER)
         for pool, idle in self._idle.items():
             if not idle.locked() and await self._resources.reads().has_claimable(pool, FUNCTIONS, self._caps):
                 self._occupy(pool)
@@ -294,7 +297,6 @@ class Worker:
 
 
 async def _done(lease: Lease) -> Done | Fork:
-    lease.folder.mkdir(parents=True)
     try:
         spec = SPECS[lease.kind].from_json(lease.asked)
     except TypeError as error:
@@ -329,7 +331,8 @@ async def _settle(work: Work, job: Job, lease: Lease, doing: asyncio.Future[Done
                 await work.fork(job, lease.token, done.children, stage=done.stage, share=done.share)
             return
         asset_id = await done.store(work, job)
-        await work.keep_result(job, done.result)
+        if done.result:
+            await work.keep_result(job, done.result)
         job.complete(lease.token, now, asset_id=asset_id)
     elif isinstance(error, JobFailed):
         logger.info("job %s: attempt %d failed: %s", job.id, lease.attempt, error)

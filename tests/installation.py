@@ -53,13 +53,18 @@ class Installation:
 
     async def person(self, name: str = "A. User") -> Caller:
         """A new user with a program of theirs that is signed in to the first API."""
+        user, client_id, secret = await self.registered(name)
+        scopes = frozenset(Scope) - {Scope.ADMIN}
+        return Caller(self.urls[0], user, scopes, await token_for(self.urls[0], client_id, secret))
+
+    async def registered(self, name: str) -> tuple[User, str, str]:
+        """A new user, and the id and the secret of a program of theirs."""
         async with Database.opened(self.settings) as database, database.sessions() as session, session.begin():
             user = User(email=f"{new_id()}@example.org", name=name)
             session.add(user)
             await session.flush()
             client, secret = await register_client(session, name="A script", owner=user)
-        scopes = frozenset(Scope) - {Scope.ADMIN}
-        return Caller(self.urls[0], user, scopes, await token_for(self.urls[0], client.id, secret))
+        return user, client.id, secret
 
     def close(self) -> None:
         """Stop every process: ask all of them first, then wait."""
@@ -110,7 +115,10 @@ class Held:
     """Processes that cannot be mistaken for later ones with the same ids."""
 
     def __init__(self, pids: Iterable[int]) -> None:
-        self._handles = [os.pidfd_open(pid) for pid in pids]
+        self._handles: list[int] = []
+        for pid in pids:
+            with suppress(ProcessLookupError):  # it has ended already
+                self._handles.append(os.pidfd_open(pid))
 
     async def end_within(self, seconds: float) -> bool:
         """Whether all of them end in that time."""

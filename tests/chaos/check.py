@@ -1,278 +1,235 @@
-"""The small checker: watch many jobs, kill and freeze what works on them, then ask whether any of it showed.
+"""The checker: let clients start and watch many jobs, let everything go wrong, then ask whether any of it showed.
 
-    python -m tests.chaos.check [--jobs 40] [--seconds 60] [--seed 1] [--workers 3]
+    python -m tests.chaos.check [--scenario full] [--seed N]
 
-It runs a deployment of its own in a temporary folder. The seed fixes what is planned, not what the machine makes of it.
-Prints a line for each goal; exits 1, and keeps the folder, if one is missed.
+It runs a deployment of its own in a temporary folder. Prints a line for each goal; exits 1, and keeps the folder, if
+one is missed.
 """
 
 import argparse
 import asyncio
-import os
-import random
 import shutil
-import signal
 import sys
 import tempfile
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterator
-from contextlib import AsyncExitStack, aclosing, suppress
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from itertools import chain, cycle, islice
 from pathlib import Path
-from typing import Self
+from typing import Any
 
-import httpx
-from sqlalchemy import select
-
-from domain.event import ProjectEvent
-from domain.job import Job, JobState
+from bench.goals import Goal, told
 from persistence.database import Database
-from persistence.migrate import upgrade
-from reelgraph import embedded
-from reelgraph.process import Process
-from tests.chaos.history import Goal, JobHistory, Seen, goals
-from tests.installation import Installation, installed, kill
-from tests.story import project_of
-from tests.wire import Caller, Socket
+from tests.chaos.acts import Act, Files, Place, Records, follow, prepared
+from tests.chaos.client import Client
+from tests.chaos.deployment import Deployment
+from tests.chaos.evidence import Evidence
+from tests.chaos.history import LOSSES, goals
+from tests.chaos.scenario import Scenario, blows, plans
+from tests.chaos.strays import PATIENCE, Overdue, Strays, told_of
+from tests.chaos.trouble import Trouble
 
-PROJECTS = 4
-LEASE_SECONDS = 2
-FROZEN_SECONDS = 3.5
-"""Longer than a lease: whoever thaws then takes its job for its own, and it is not any more."""
-SETTLE_SECONDS = 45
-"""How long everything may take to end once nothing is killed any more."""
-WATCH_JOB = "subscription($id: ID!) { job(id: $id) { state version attempt progress { fraction } } }"
-WATCH_LOG = 'subscription($id: ID!) { projectEvents(projectId: $id, after: "0") { kind subjectId } }'
-
-Entry = tuple[str, str]
-"""Of a project's log: what happened, and to what."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """One job to be: when it is started, for how long it runs, and when somebody cancels it."""
-
-    at: float
-    seconds: float
-    project: int
-    cancel_after: float | None
-
-    @classmethod
-    def drawn(cls, chance: random.Random, within: float) -> Self:
-        return cls(
-            at=chance.uniform(0, within),
-            seconds=chance.uniform(0.2, 1),
-            project=chance.randrange(PROJECTS),
-            cancel_after=chance.uniform(0, 1.5) if chance.random() < 0.15 else None,
-        )
+LONGEST_DRAIN = 30
+MOST_GIVEN_UP = 0.02
+"""Of all jobs, for want of workers that live long enough."""
+_SWEPT_SECONDS = 20
+"""In which the sweepers have removed what killed workers left behind."""
+_NEWS_SECONDS = 30
+_DONE = ("watches over WebSockets", "watches over event streams", "cancels", "retries", "answers lost")
+"""What clients do in any case, or the run proves little."""
+_FAULTS_SHOWN = 20
+_THREADS = 64
 
 
 @dataclass(kw_only=True)
-class Place:
-    """A project, the socket on which all that happens in it is watched, and its log as it was told there."""
-
-    id: str
-    socket: Socket
-    log: list[Entry] = field(default_factory=list)
-
-
 class Check:
-    """One run: what was done, and what was seen of it."""
+    """One run: what was done, and what came of it."""
 
-    def __init__(self, servers: embedded.Servers, installation: Installation, seed: int) -> None:
-        self.did = Counter[str]()
-        self.jobs: dict[str, JobHistory] = defaultdict(JobHistory)
-        self.errors: list[str] = []
-        self.gaps = 0
-        """Projects whose log was not told as it is."""
-        self._servers = servers
-        self._installation = installation
-        self._chance = random.Random(seed)
-        self._watching: set[asyncio.Task[None]] = set()
+    scenario: Scenario
+    folder: Path
+    records: Records = field(default_factory=Records)
+    evidence: Evidence = field(default_factory=Evidence)
+    trouble: Trouble | None = None
+    strays: Strays | None = None
+    failures: list[str] = field(default_factory=list)
+    """See Client.failures."""
+    folders: int = 0
+    """Of attempts, that nobody removed."""
 
-    async def run(self, jobs: int, seconds: float, workers: int) -> None:
-        """Make trouble for so long, let everything settle, and collect what came of it."""
-        plans = [Plan.drawn(self._chance, seconds * 0.8) for _ in range(jobs)]
-        await asyncio.gather(self._installation.api(), *(self._installation.worker() for _ in range(workers)))
-        person = await self._installation.person()
-        async with AsyncExitStack() as stack, Database.opened(self._installation.settings) as database:
-            places = [
-                Place(id=await project_of(person), socket=await stack.enter_async_context(person.socket()))
-                for _ in range(PROJECTS)
+    async def run(self) -> None:
+        """Make trouble, let everything settle, and collect what came of it."""
+        scenario, excuses = self.scenario, self.records.excuses
+        # Many wait in threads, each for the end of some process.
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS))
+        async with AsyncExitStack() as stack:
+            deployment = await stack.enter_async_context(Deployment.running(self.folder, scenario))
+            database = await stack.enter_async_context(Database.opened(deployment.installation.settings))
+            people = [
+                await stack.enter_async_context(Client.running(deployment.installation, f"Person {number}", excuses))
+                for number in range(1, scenario.people + 1)
             ]
-            following = [asyncio.create_task(self._follow(place)) for place in places]
-            trouble = asyncio.create_task(self._trouble(database, time.monotonic() + seconds))
-            await asyncio.gather(*(self._start(person, places[plan.project], plan) for plan in plans))
-            await trouble
-            await asyncio.wait(self._watching, timeout=SETTLE_SECONDS)
-            await self._collect(database, places)
-            for task in (*self._watching, *following):
+            places = [[await prepared(client) for _ in range(scenario.projects)] for client in people]
+            self.trouble = Trouble(deployment, database, excuses, self._note, scenario.lease_seconds)
+            self.strays = Strays(
+                deployment.scratch,
+                self._has_ended,
+                orphans=Overdue(PATIENCE),
+                # Whoever cannot ask the database gives a job up when the lease is over.
+                idlers=Overdue(scenario.lease_seconds + PATIENCE),
+            )
+            watching = [
+                *(self.strays.watch(), excuses.notice_stalls(), self._tell_news()),
+                *(self._follow(client, theirs) for client, theirs in zip(people, places, strict=True)),
+            ]
+            self._note("begins")
+            tasks = [asyncio.create_task(each) for each in (*watching, *self._acts(people, places))]
+            await self.trouble.run(blows(scenario))
+            self._note("settles")
+            await asyncio.wait(tasks[len(watching) :], timeout=scenario.settle_seconds)
+            self._note("ends")
+            await self.evidence.collect(database, self.records.jobs, list(chain(*places)))
+            self.folders = await _left_in(deployment.scratch)
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(*self._watching, *following, return_exceptions=True)
+            results = await asyncio.gather(*tasks, return_exceptions=True)
+            self.records.errors += [repr(result) for result in results if isinstance(result, Exception)]
+            for client in people:
+                self.records.did += client.did
+                self.failures += client.failures
 
-    # What clients do
+    def _acts(self, people: Sequence[Client], places: Sequence[Sequence[Place]]) -> Iterator[Coroutine[Any, Any, None]]:
+        start = time.monotonic()
+        files = Files.made(self.folder / "files")
+        for plan in plans(self.scenario):
+            act = Act(plan, people[plan.person], places[plan.person][plan.project], files, self.records)
+            yield _at(start + plan.at, act)
 
-    async def _start(self, person: Caller, place: Place, plan: Plan) -> None:
-        await asyncio.sleep(plan.at)
-        try:
-            started = await person.do("startPause", "... on Job { id }", projectId=place.id, seconds=plan.seconds)
-            history = self.jobs[started["id"]]
-            self._watching.add(asyncio.create_task(self._watch(place.socket, started["id"], history)))
-            if plan.cancel_after is not None:
-                await asyncio.sleep(plan.cancel_after)
-                history.cancelled = True
-                self.did["cancels"] += 1
-                await person.do("cancelJob", "", id=started["id"])
-        except (AssertionError, httpx.HTTPError) as error:
-            self.errors.append(str(error))
+    async def _follow(self, client: Client, places: Sequence[Place]) -> None:
+        """Follow somebody's projects, some this way and some that."""
+        channels = cycle((client.pages[0], client.streams[0]))
+        await asyncio.gather(*(follow(place, next(channels), self.records) for place in places))
 
-    async def _watch(self, socket: Socket, job: str, history: JobHistory) -> None:
-        async with aclosing(socket.subscribe(WATCH_JOB, id=job)) as responses:
-            async for response in responses:
-                shown = response["data"]["job"]
-                history.seen.append(Seen(fraction=shown.pop("progress")["fraction"], **shown))
-        history.completed = True
+    def goals(self) -> Iterator[Goal]:
+        """What the run has to answer for; ask when everything has stopped."""
+        records, evidence, trouble, strays = self.records, self.evidence, self.trouble, self.strays
+        assert trouble
+        assert strays
+        planned = sum(self.scenario.jobs.values())
+        given_up = [job for job in records.jobs.values() if job.was_given_up]
+        yield Goal(name="jobs started", value=len(records.by_plan), wanted=planned, at_least=True)
+        yield Goal(name="jobs made twice", value=evidence.jobs - len(set(records.by_plan.values())), wanted=0)
+        yield from goals(records.jobs.values())
+        yield Goal(name="assets made twice", value=evidence.surplus, wanted=0)
+        yield Goal(name="jobs given up with WORKER_LOST", value=len(given_up), wanted=planned * MOST_GIVEN_UP)
+        yield Goal(
+            name="jobs given up whose workers were well",
+            value=sum(len(job.vanished) < LOSSES or trouble.hurt.isdisjoint(job.vanished) for job in given_up),
+            wanted=0,
+        )
+        yield Goal(name="answers that nobody expects", value=len(records.errors), wanted=0)
+        yield Goal(name="requests that failed for no reason", value=len(self.failures), wanted=0)
+        yield Goal(name="errors logged for no reason", value=len(self.complaints), wanted=0)
+        yield Goal(name="project logs told with a gap", value=evidence.gaps, wanted=0)
+        orphans = len(trouble.survivors) + len(strays.orphans.found)
+        yield Goal(name="orphan processes", value=orphans, wanted=0)
+        yield Goal(name="processes that outlived their job", value=len(strays.idlers.found), wanted=0)
+        yield Goal(name="processes left behind", value=len(told_of(self.folder)), wanted=0)
+        yield Goal(name="folders of attempts left behind", value=self.folders, wanted=0)
+        longest = max(trouble.drains, default=0)
+        yield Goal(name="longest drain", value=longest, wanted=LONGEST_DRAIN, unit="seconds")
+        for did in _DONE:
+            yield Goal(name=did, value=records.did[did], wanted=1, at_least=True)
+        for happening in self.scenario.trouble:
+            yield Goal(name=happening, value=trouble.dealt[happening], wanted=1, at_least=True)
 
-    async def _follow(self, place: Place) -> None:
-        async with aclosing(place.socket.subscribe(WATCH_LOG, id=place.id)) as responses:
-            async for response in responses:
-                entry = response["data"]["projectEvents"]
-                place.log.append((entry["kind"], entry["subjectId"]))
+    def leases_lost(self) -> Counter[str]:
+        """By whom: one that is well may still be kept from its heartbeat, by PostgreSQL or by the machine."""
+        assert self.trouble
+        losers = [pid for job in self.records.jobs.values() for each in (job, *job.children) for pid in each.losers]
+        well = sum(pid not in self.trouble.hurt for pid in losers)
+        return Counter({"leases lost by workers that were hurt": len(losers) - well, "by ones that were well": well})
 
-    # What goes wrong
+    def faults(self) -> Iterator[str]:
+        """What is known of those that are short."""
+        for known in (self.records.errors, self.failures, self.complaints):
+            yield from known[:_FAULTS_SHOWN]
+        jobs = self.records.jobs.items()
+        for job, history in islice(((job, each) for job, each in jobs if each.faults), _FAULTS_SHOWN):
+            yield f"job {job}: {', '.join(history.faults)}: {history}"
+        for job, history in jobs:
+            if history.was_given_up:
+                yield f"job {job}: given up, for the processes {history.vanished} had vanished with it"
 
-    async def _trouble(self, database: Database, until: float) -> None:
-        async with asyncio.TaskGroup() as frozen:
-            while time.monotonic() < until:
-                await asyncio.sleep(self._chance.uniform(0.5, 1.5))
-                match self._chance.choices(("kill", "freeze", "Redis"), (4, 3, 2)):
-                    case ["kill"]:
-                        self._kill_worker(await self._victim(database))
-                    case ["freeze"]:
-                        frozen.create_task(self._freeze_worker(await self._victim(database)))
-                    case _:
-                        await self._kill_redis()
+    @property
+    def complaints(self) -> list[str]:
+        """What processes logged as errors without an excuse."""
+        return self.records.excuses.complaints(self.folder / "logs")
 
-    async def _victim(self, database: Database) -> Process:
-        """A worker, rather one that is at work."""
-        for each in self._installation.processes[1:]:
-            if each.ended is not None:  # it found no Redis when it started, and said so; a supervisor tries again
-                each.start()
-        async with database.sessions() as session:
-            names = await session.scalars(select(Job.worker).where(Job.state == JobState.PROCESSING))
-            at_work = {int(name.split(":")[1]) for name in names if name}
-        workers = self._installation.processes[1:]
-        return self._chance.choice([each for each in workers if each.pid in at_work] or workers)
+    async def _tell_news(self) -> None:
+        start = time.monotonic()
+        while True:
+            await asyncio.sleep(_NEWS_SECONDS)
+            jobs = self.records.jobs
+            ended = sum(map(self._has_ended, jobs))
+            _say(f"after {time.monotonic() - start:.0f} s: {len(jobs)} jobs started, {ended} ended")
 
-    def _kill_worker(self, victim: Process) -> None:
-        """Kill it, and start it again."""
-        kill(victim)
-        victim.start()
-        self.did["workers killed"] += 1
+    def _has_ended(self, job: str) -> bool:
+        """Whether all who watch it were shown its end."""
+        history = self.records.jobs.get(job)
+        return bool(history and history.watches and all(watch.end for watch in history.watches))
 
-    async def _freeze_worker(self, victim: Process) -> None:
-        """Stop its clock for longer than its lease."""
-        pid = victim.pid
-        try:
-            os.kill(pid, signal.SIGSTOP)
-        except ProcessLookupError:  # it has just ended, for want of Redis
-            return
-        self.did["workers frozen"] += 1
-        await asyncio.sleep(FROZEN_SECONDS)
-        if victim.pid == pid and victim.ended is None:
-            os.kill(pid, signal.SIGCONT)
-
-    async def _kill_redis(self) -> None:
-        """Kill it, perhaps take all it knew, and start it again after a while."""
-        redis = self._servers.redis
-        kill(redis)
-        self.did["Redis killed"] += 1
-        if self._chance.random() < 0.5:
-            for file in redis.folder.glob("*.aof"):
-                file.unlink()
-            self.did["Redis wiped"] += 1
-        await asyncio.sleep(self._chance.uniform(0, 1.5))
-        redis.start()
-        await asyncio.to_thread(redis.wait)
-
-    # What came of it
-
-    async def _collect(self, database: Database, places: list[Place]) -> None:
-        async with database.sessions() as session:
-            for job in await session.scalars(select(Job)):
-                history = self.jobs[job.id]
-                history.state, history.error = job.state.value, job.error_code
-                history.attempt, history.version = job.attempt, job.version
-            logs: dict[str, list[Entry]] = defaultdict(list)
-            for event in await session.scalars(select(ProjectEvent).order_by(ProjectEvent.seq)):
-                logs[event.project_id].append((event.kind.value, event.subject_id))
-        for place in places:
-            for kind, subject in logs[place.id]:
-                if kind.startswith("JOB_"):
-                    self.jobs[subject].told.append(kind)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(5):
-                    while len(place.log) < len(logs[place.id]):
-                        await asyncio.sleep(0.05)
-            self.gaps += place.log != logs[place.id]
+    def _note(self, text: str) -> None:
+        with (self.folder / "logs" / "trouble.log").open("a") as log:
+            log.write(f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S.%f} {text}\n")
 
 
-def left_behind(folder: Path) -> list[int]:
-    """Processes that were told of this folder, or work in it."""
-
-    def belongs(process: Path) -> bool:
-        with suppress(OSError):  # gone meanwhile, or somebody else's
-            told = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
-            return str(folder).encode() in told or (process / "cwd").readlink().is_relative_to(folder)
-        return False
-
-    return [int(process.name) for process in Path("/proc").glob("[0-9]*") if belongs(process)]
+async def _at(moment: float, act: Act) -> None:
+    await asyncio.sleep(moment - time.monotonic())
+    await act.run()
 
 
-def run(folder: Path, *, jobs: int, seconds: float, seed: int, workers: int) -> Iterator[str | Goal]:
-    """Run the check; what was done, then the goals."""
-    with embedded.running(folder / "home", fsync=False) as servers:
-        upgrade(servers.database_url)
-        environment = {
-            "DATABASE_URL": servers.database_url,
-            "REDIS_URL": servers.redis_url,
-            "SECRET_KEY": "a secret of the checker, long enough to be one",
-            "STORAGE_PATH": str(folder / "media"),
-            "SCRATCH_PATH": str(folder / "scratch"),
-            "LEASE_SECONDS": str(LEASE_SECONDS),
-            "LIGHT_SLOTS": "2",
-            "DRAIN_SECONDS": "0.2",
-        }
-        with installed(environment, folder / "logs") as installation:
-            check = Check(servers, installation, seed)
-            asyncio.run(check.run(jobs, seconds, workers))
-    states = Counter(job.state for job in check.jobs.values())
-    yield ", ".join(f"{number} {what}" for what, number in (check.did + states).items())
-    yield from check.errors
-    yield Goal(name="jobs started", value=len(check.jobs), wanted=jobs)
-    yield from goals(check.jobs.values())
-    yield Goal(name="requests that failed", value=len(check.errors))
-    yield Goal(name="project logs told with a gap", value=check.gaps)
-    yield Goal(name="processes left behind", value=len(left_behind(folder)))
+async def _left_in(folder: Path) -> int:
+    """How many folders stay in it, however long the sweepers have time."""
+    deadline = time.monotonic() + _SWEPT_SECONDS
+    while (left := len(list(folder.iterdir()))) and time.monotonic() < deadline:
+        await asyncio.sleep(0.2)
+    return left
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos.check", description=__doc__.partition("\n")[0])
-    parser.add_argument("--jobs", type=int, default=40)
-    parser.add_argument("--seconds", type=float, default=60, help="of trouble")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--workers", type=int, default=3)
+    parser.add_argument("--scenario", default="full", help="the name of a .toml file beside this one, or a path")
+    parser.add_argument("--seed", type=int, help="another one than the scenario's")
+    parser.add_argument("--keep", action="store_true", help="keep the folder with the logs in any case")
+    arguments = parser.parse_args()
+    file = Path(arguments.scenario)
+    scenario = Scenario.read(file if file.suffix else Path(__file__).with_name(f"{file}.toml"))
+    scenario = replace(scenario, seed=scenario.seed if arguments.seed is None else arguments.seed)
     folder = Path(tempfile.mkdtemp(prefix="reelgraph-chaos-"))
-    is_short = False
-    for line in run(folder, **vars(parser.parse_args())):
-        print(line, flush=True)  # noqa: T201 - it is a command
-        is_short |= isinstance(line, Goal) and not line.is_met
-    if is_short:
-        print(f"The logs are in {folder}/logs and {folder}/home/logs.")  # noqa: T201 - as above
+    check = Check(scenario=scenario, folder=folder)
+    asyncio.run(check.run())
+    states = Counter(job.state for job in check.records.jobs.values())
+    stalls = check.records.excuses.stalls
+    _say(f"The machine stood still {len(stalls)} times, for {max(stalls, default=0):.1f} s at most")
+    lost = check.leases_lost()
+    for did in (states, check.records.did, lost):
+        _say(", ".join(f"{number} {what}" for what, number in did.most_common()))
+    is_short = told(check.goals())
+    for fault in check.faults():
+        _say(fault)
+    if is_short or arguments.keep:
+        _say(f"The logs are in {folder}/logs and {folder}/home/logs.")
     else:
         shutil.rmtree(folder)
     return is_short
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - it is a command
 
 
 if __name__ == "__main__":

@@ -209,8 +209,9 @@ async def test_what_kills_its_worker_is_given_up_and_bystanders_complete(stage: 
     assert [(each["number"], each["outcome"]) for each in told["attempts"]] == [(3, "LOST"), (2, "LOST"), (1, "LOST")]
 
 
+@pytest.mark.parametrize("pool", ["LIGHT", "RENDER"])
 async def test_a_worker_that_is_never_idle_makes_room_for_a_job_on_its_last_try(
-    stage: Stage, monkeypatch: pytest.MonkeyPatch
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, pool: str
 ) -> None:
     monkeypatch.setattr(worker, "ROOM_AFTER", timedelta(seconds=1))
     person = await stage.person()
@@ -226,7 +227,7 @@ async def test_a_worker_that_is_never_idle_makes_room_for_a_job_on_its_last_try(
         crowd = [others.create_task(one_after_the_other()) for _ in range(3)]
         await _busy(stage, 3)
         later = datetime.now(UTC) + timedelta(hours=1)
-        suspect = await pause(person, project, 0.1, notBefore=later.isoformat())
+        suspect = await pause(person, project, 0.1, notBefore=later.isoformat(), pool=pool)
         await _set(stage.resources, suspect, losses=2, not_before=datetime.now(UTC))
         async with aclosing(person.watch(WATCH, id=suspect)) as watching, asyncio.timeout(30):
             await until(watching, state="COMPLETED")

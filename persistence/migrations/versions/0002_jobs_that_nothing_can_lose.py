@@ -158,9 +158,6 @@ def upgrade() -> None:
         postgresql_where=sa.text("state = 'QUEUED' AND NOT in_line"),
     )
     op.create_index(
-        "ix_jobs_suspects", "jobs", ["pool"], unique=False, postgresql_where=sa.text("in_line AND losses > 1")
-    )
-    op.create_index(
         "ix_jobs_turns", "jobs", ["pool", "priority", "turn"], unique=False, postgresql_where=sa.text("attempt > 0")
     )
     op.create_index("ix_jobs_turns_of_user", "jobs", ["user_id", "pool", "priority", "turn"], unique=False)
@@ -187,7 +184,6 @@ def downgrade() -> None:
     op.drop_constraint(op.f("fk_jobs_parent_id_jobs"), "jobs", type_="foreignkey")
     op.drop_index("ix_jobs_turns_of_user", table_name="jobs")
     op.drop_index("ix_jobs_turns", table_name="jobs", postgresql_where=sa.text("attempt > 0"))
-    op.drop_index("ix_jobs_suspects", table_name="jobs", postgresql_where=sa.text("in_line AND losses > 1"))
     op.drop_index("ix_jobs_scheduled", table_name="jobs", postgresql_where=sa.text("state = 'QUEUED' AND NOT in_line"))
     op.drop_index("ix_jobs_processing", table_name="jobs", postgresql_where=sa.text("state = 'PROCESSING'"))
     op.drop_index("ix_jobs_family", table_name="jobs", postgresql_where=sa.text("parent_id IS NOT NULL"))
