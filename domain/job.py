@@ -18,9 +18,10 @@ then waits in line for its next step. A family fails and is cancelled as one.
 import zlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint, text
-from sqlalchemy.orm import Mapped, WriteOnlyMapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, mapped_column
 
 from domain.attempt import Attempt, Failure, Outcome, fit
 from domain.entity import Base, Entity, Worded, new_id
@@ -128,20 +129,23 @@ class Job(Entity, Base):
     parent_id: Mapped[str | None] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), default=None)
     root_id: Mapped[str | None] = mapped_column(String(32), default=None)
     """The head of its family; None for one that is that itself."""
-    weight: Mapped[float] = mapped_column(default=1.0)
+    # With defaults of the database's too: processes of a version that knows no families may still be at work.
+    place: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    """Its number among the children of one fork."""
+    weight: Mapped[float] = mapped_column(default=1.0, server_default=text("1"))
     """How much of its parent's progress it is, next to its siblings."""
-    step: Mapped[int] = mapped_column(default=0)
+    step: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     """Counts the forks: which part of its work comes next."""
-    floor: Mapped[float] = mapped_column(default=0.0)
+    floor: Mapped[float] = mapped_column(default=0.0, server_default=text("0"))
     """Where the progress of the present step begins."""
-    share: Mapped[float] = mapped_column(default=0.0)
+    share: Mapped[float] = mapped_column(default=0.0, server_default=text("0"))
     """What part of the whole the children make while it waits for them."""
 
     priority: Mapped[int] = mapped_column(default=0)
     turn: Mapped[int | None] = mapped_column(BigInteger, default=None)
     """Its place in the fair order of its pool and priority (see `Work.line_up`)."""
-    in_line: Mapped[bool] = mapped_column(default=True)
-    """Whether a worker may take it now."""
+    in_line: Mapped[bool] = mapped_column(default=True, server_default=text("true"))
+    """Whether a worker may take it now, as far as its state lets it."""
     not_before: Mapped[datetime | None] = mapped_column(default=None)
 
     state: Mapped[JobState] = mapped_column(default=JobState.QUEUED)
@@ -176,10 +180,12 @@ class Job(Entity, Base):
     beat_at: Mapped[datetime | None] = mapped_column(default=None)
     version: Mapped[int] = mapped_column(init=False)
 
-    attempts: WriteOnlyMapped[Attempt] = relationship(init=False, passive_deletes=True)
-    """Those that have ended: the verbs add to them, reads go by the table."""
-
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 - SQLAlchemy's own spelling
+
+    @cached_property
+    def ended_attempts(self) -> list[Attempt]:
+        """Those that the verbs have ended and that are still to be kept with it."""
+        return []
 
     @property
     def stamp(self) -> tuple[int, int, int]:
@@ -205,6 +211,8 @@ class Job(Entity, Base):
         if self.state.ended:
             raise JobAlreadyEnded(state=self.state)
         self.cancel_requested = True
+        if self.attempt == 0:
+            self.turn = None  # it was never taken: its user owes nothing for it
         if self.in_line or self.state == JobState.QUEUED:
             self._end(JobState.CANCELLED, now)
 
@@ -293,7 +301,7 @@ class Job(Entity, Base):
         self.losses += 1
         failure = Failure(
             code=WORKER_LOST,
-            message=f"{self.losses} workers vanished while they were at it; the last was {self.worker}.",
+            message=f"{self.losses} workers vanished while they were at it.",
         )
         self._record(Outcome.LOST, now)
         if self.cancel_requested:
@@ -326,6 +334,7 @@ class Job(Entity, Base):
             self.floor, self.share = self.floor + self.share, 0.0
             self.fraction = max(self.fraction, self.floor)
             self.in_line, self.queued_at = True, now
+            self.attempt_ends_at = None  # nobody has one now; a claim minds the end of it all
 
     def _fail(self, failure: Failure, now: datetime) -> None:
         self.failures += 1
@@ -358,7 +367,7 @@ class Job(Entity, Base):
         )
         if failure:
             attempt.blame(failure)
-        self.attempts.add(attempt)
+        self.ended_attempts.append(attempt)
 
     def _queue(self, now: datetime, *, wait: timedelta) -> None:
         self.state = JobState.QUEUED
@@ -369,7 +378,7 @@ class Job(Entity, Base):
         self._forget_progress("queued")
 
     def _end(self, state: JobState, now: datetime) -> None:
-        self.state, self.ended_at, self.in_line = state, now, False
+        self.state, self.ended_at, self.in_line, self.not_before = state, now, False, None
         self._let_go()
 
     def _let_go(self) -> None:

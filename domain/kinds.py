@@ -1,7 +1,5 @@
 """The kinds of job: for each, what is asked (its spec) and what came of it (its result)."""
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar, Self
 
@@ -43,11 +41,6 @@ class Spec:
         """Return it as it is kept."""
         return asdict(self)
 
-    @property
-    def digest(self) -> str:
-        """A fingerprint (SHA-256) by which equal requests are known."""
-        return hashlib.sha256(json.dumps(self.asked(), sort_keys=True).encode()).hexdigest()
-
     def asked(self) -> dict[str, Any]:
         """What of it the client said, as opposed to what was looked up for it."""
         return self.to_json()
@@ -72,6 +65,13 @@ class PauseSpec(Spec):
     def pool(self) -> Pool:
         """Any: it tries out the workers."""
         return Pool(self.slots)
+
+    def asked(self) -> dict[str, Any]:
+        """Without what is as usual: keys given before there were parts stay good."""
+        usual = PauseSpec(seconds=self.seconds).to_json()
+        return {"seconds": self.seconds} | {
+            name: value for name, value in self.to_json().items() if value != usual[name]
+        }
 
     def split(self) -> "list[PauseSpec]":
         """What its children take; together as long as itself."""

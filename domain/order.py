@@ -1,5 +1,7 @@
 """A job as its maker wants it: what to do, for whom, when."""
 
+import hashlib
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -38,6 +40,16 @@ class Order:
     priority: Priority = Priority.NORMAL
     not_before: datetime | None = None
 
+    @property
+    def digest(self) -> str:
+        """A fingerprint (SHA-256) by which equal requests are known."""
+        asked = self.spec.asked()
+        if self.priority != Priority.NORMAL:
+            asked["priority"] = self.priority
+        if self.not_before is not None:
+            asked["not_before"] = self.not_before.isoformat()
+        return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
     def place(self, now: datetime) -> tuple[Job, JobPayload]:
         """The job and what lies beside it, both new."""
         not_before = clean_time(self.not_before, now)
@@ -49,7 +61,7 @@ class Order:
             queued_at=now,
             asset_id=self.asset_id,
             idempotency_key=clean_key(self.idempotency_key),
-            request_digest=self.spec.digest,
+            request_digest=self.digest,
             priority=self.priority.rank,
             in_line=not_before is None,
             not_before=not_before,
@@ -64,7 +76,7 @@ class Child:
     spec: Spec
     weight: float = 1.0
 
-    def place(self, parent: Job, now: datetime) -> tuple[Job, JobPayload]:
+    def place(self, parent: Job, number: int, now: datetime) -> tuple[Job, JobPayload]:
         """The job and what lies beside it: for the same user, of the same priority, and due when its parent is."""
         job = Job(
             kind=self.spec.kind,
@@ -74,6 +86,7 @@ class Child:
             queued_at=now,
             parent_id=parent.id,
             root_id=parent.root_id or parent.id,
+            place=number,
             weight=self.weight,
             priority=parent.priority,
             ends_by=parent.ends_by,
@@ -99,8 +112,8 @@ def clean_time(not_before: datetime | None, now: datetime) -> datetime | None:
     return not_before if not_before > now else None
 
 
-def same_request(job: Job, spec: Spec) -> Job:
+def same_request(job: Job, order: Order) -> Job:
     """The job that an idempotency key already made; refused when it was made for another input."""
-    if (job.kind, job.request_digest) != (spec.kind, spec.digest):
+    if (job.kind, job.request_digest) != (order.spec.kind, order.digest):
         raise IdempotencyKeyReused(job_id=job.id)
     return job

@@ -8,7 +8,7 @@ import strawberry
 from strawberry import UNSET
 
 from domain.job import Job, Priority
-from domain.order import same_request
+from domain.order import Order, same_request
 from domain.refusals import (
     IdempotencyKeyReused,
     InvalidInput,
@@ -102,7 +102,8 @@ class RenderMutations:
                 raise TimelineEmpty
             output = input.output.value(timeline.canvas)
             if made := await job_with_key(work, project.id, input.idempotency_key):
-                return same_request(made, project.render_spec(output))
+                wanted = Order(spec=project.render_spec(output), project_id=project.id, user_id=me.user_id)
+                return same_request(made, replace(wanted, priority=input.priority, not_before=input.not_before))
             order = project.start_render(
                 output,
                 await work.facts(project.id, timeline.asset_ids),

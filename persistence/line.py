@@ -13,14 +13,14 @@ from functools import cache
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ARRAY, ColumnElement, Select, and_, any_, bindparam, exists, func, literal, or_, select
+from sqlalchemy import ARRAY, ColumnElement, Select, and_, any_, bindparam, exists, func, literal, or_, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from domain.job import MOST_LOSSES, Job, JobState
 from domain.kinds import JobKind, Pool
 from domain.order import JobPayload
-from domain.pool import PausedPool
+from domain.pool import SILENT_SECONDS, PausedPool, WorkerPresence
 from persistence.settings import Settings
 
 _BEFORE_THE_FIRST = 0
@@ -47,6 +47,8 @@ def claimable(pool: Pool, kinds: Collection[JobKind], caps: Caps, *, suspects: b
     # As one array: an IN would be written out anew for each execution.
     among = any_(literal(sorted(kinds), ARRAY(Job.kind.type)))
     query = select(Job).where(Job.pool == pool, Job.in_line, Job.kind == among, *_within(caps))
+    # A worker of a version that knows no lines leaves jobs in them that it has taken or ended.
+    query = query.where(Job.token.is_(None), or_(Job.state == JobState.QUEUED, Job.state == JobState.PROCESSING))
     query = query.where(~exists().where(PausedPool.pool == pool))
     if not suspects:
         query = query.where(Job.losses < MOST_LOSSES - 1)
@@ -84,16 +86,28 @@ def counts(job: Job) -> bool:
     return job.parent_id is None and job.state == JobState.QUEUED
 
 
-def stuck_suspect(pool: Pool, kinds: Collection[JobKind], caps: Caps, longer_than: timedelta) -> Select[bool]:
-    """Whether the pool's next job is a suspect that no idle worker has taken for so long."""
+def stuck_suspect(
+    pool: Pool, kinds: Collection[JobKind], caps: Caps, longer_than: timedelta, worker: str
+) -> Select[bool]:
+    """Whether the pool's next job is a suspect that no idle worker has taken for so long, and this one is to.
+
+    Of all workers only the first by name is: one job must not keep the others from their work.
+    """
+    before = exists().where(
+        WorkerPresence.name < worker,
+        ~WorkerPresence.draining,
+        WorkerPresence.seen_at > func.clock_timestamp() - timedelta(seconds=SILENT_SECONDS),
+        func.jsonb_exists(WorkerPresence.pools, pool.value),
+    )
     first = claimable(pool, kinds, caps).limit(1).with_only_columns(Job.losses, Job.queued_at).subquery()
     late = first.c.queued_at < func.clock_timestamp() - longer_than
-    return select(and_(first.c.losses >= MOST_LOSSES - 1, late))
+    return select(and_(first.c.losses >= MOST_LOSSES - 1, late, ~before))
 
 
 def due(most: int) -> Select[Job]:
     """The jobs whose time has come, locked."""
-    query = select(Job).where(Job.state == JobState.QUEUED, ~Job.in_line, Job.not_before <= func.clock_timestamp())
+    come = or_(Job.not_before.is_(None), Job.not_before <= func.clock_timestamp())
+    query = select(Job).where(Job.state == JobState.QUEUED, ~Job.in_line, come)
     return query.order_by(Job.not_before).limit(most).with_for_update(skip_locked=True, key_share=True)
 
 
@@ -112,7 +126,8 @@ async def line_up(session: AsyncSession, jobs: Iterable[Job]) -> None:
 def _next_turn() -> Select[int]:
     """The turn of a user's next job."""
     here = (Job.pool == bindparam("pool"), Job.priority == bindparam("priority"))
-    taken = select(func.max(Job.turn)).where(*here, Job.attempt > 0).scalar_subquery()
+    # In the words of its index, so that it is used whatever the parameters are.
+    taken = select(func.max(Job.turn)).where(*here, text("attempt > 0")).scalar_subquery()
     own = select(func.max(Job.turn) + 1).where(*here, Job.user_id == bindparam("user_id")).scalar_subquery()
     return select(func.coalesce(func.greatest(taken, own), _BEFORE_THE_FIRST))
 
@@ -127,7 +142,9 @@ def silent() -> ColumnElement[bool]:
 
 def overdue(grace: timedelta) -> ColumnElement[bool]:
     """Jobs whose attempt should have ended for so long."""
-    return and_(Job.state == JobState.PROCESSING, Job.attempt_ends_at < func.clock_timestamp() - grace)
+    late = and_(Job.state == JobState.PROCESSING, Job.attempt_ends_at < func.clock_timestamp() - grace)
+    # A parent that has been told of it waits for its children to stop.
+    return and_(late, or_(Job.token.is_not(None), Job.error_code.is_(None)))
 
 
 def childless() -> ColumnElement[bool]:

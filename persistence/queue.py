@@ -6,7 +6,7 @@ good within a second by the workers' own look at the table.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, cast
 
@@ -39,8 +39,11 @@ class _Wakes(ListQueueBroker):
         self._redis = redis  # one for all messages: to make a client costs more than to use it
 
     async def kick(self, message: BrokerMessage) -> None:
+        await self.wake(message.message, 1)
+
+    async def wake(self, message: bytes, times: int) -> None:
         async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.lpush(self.queue_name, message.message)
+            pipe.lpush(self.queue_name, *[message] * times)
             pipe.ltrim(self.queue_name, 0, MOST_WAKES - 1)
             await pipe.execute()
 
@@ -66,14 +69,14 @@ class Queue:
         """Share the client's connections; whoever listens holds one for each pool of jobs."""
         self._brokers = {pool: _Wakes(redis, f"{namespace}:wake:{pool}") for pool in Pool}
 
-    async def wake(self, pools: Collection[Pool]) -> None:
-        """Wake an idle slot of each pool. Never raises: the workers look for themselves every second."""
-        for pool in pools:
+    async def wake(self, pools: Mapping[Pool, int]) -> None:
+        """Wake so many idle slots of each pool. Never raises: the workers look for themselves every second."""
+        for pool, slots in pools.items():
             broker = self._brokers[pool]
             message = broker.formatter.dumps(_message(broker.id_generator()))
             try:
                 async with asyncio.timeout(RING_SECONDS):
-                    await broker.kick(message)
+                    await broker.wake(message.message, min(slots, MOST_WAKES))
             except UNREACHABLE as error:
                 logger.warning("no wake-up for the %s pool: %s", pool, error)
 

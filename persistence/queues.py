@@ -25,6 +25,7 @@ from domain.pool import (
 from domain.user import User
 from persistence.database import Database
 from persistence.line import Caps, claimable
+from persistence.queue import MOST_WAKES
 from persistence.work import Work
 
 _FORGOTTEN_AFTER = timedelta(days=1)
@@ -183,7 +184,7 @@ async def pause(work: Work, pool: Pool, user_id: str) -> None:
 async def resume(work: Work, pool: Pool) -> None:
     """Let its jobs be claimed again, from this commit on; harmless where it is not paused."""
     await work.session.execute(delete(PausedPool).where(PausedPool.pool == pool))
-    work.wakes.add(pool)
+    work.wakes[pool] = MOST_WAKES
 
 
 # Presence

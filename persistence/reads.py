@@ -173,24 +173,25 @@ class Reads:
             return await session.scalar(select(claimable(pool, kinds, caps).exists())) is True
 
     async def stuck_suspect(
-        self, pools: Collection[Pool], kinds: Collection[JobKind], caps: Caps, longer_than: timedelta
+        self, pools: Collection[Pool], kinds: Collection[JobKind], caps: Caps, longer_than: timedelta, worker: str
     ) -> Pool | None:
-        """A pool whose next job has waited for so long for a worker with nothing else to do."""
+        """A pool for whose next job, which must have no company, this worker is to make room."""
         async with self._sessions() as session:
             for pool in pools:
-                if await session.scalar(stuck_suspect(pool, kinds, caps, longer_than)):
+                if await session.scalar(stuck_suspect(pool, kinds, caps, longer_than, worker)):
                     return pool
         return None
 
     async def children(self, parent_id: str) -> list[Job]:
-        """The jobs that a job has handed its work to."""
-        query = select(Job).where(Job.parent_id == parent_id).order_by(Job.created_at, Job.id)
+        """The jobs that a job has handed its work to, in the order in which it did."""
+        query = select(Job).where(Job.parent_id == parent_id).order_by(Job.created_at, Job.place)
         async with self._sessions() as session:
             return list((await session.scalars(query)).all())
 
     async def results(self, job_ids: Collection[str]) -> dict[str, dict[str, Any] | None]:
         """What came of each of these jobs."""
-        query = select(JobPayload.job_id, JobPayload.result).where(JobPayload.job_id.in_(job_ids))
+        among = any_(literal(list(job_ids), ARRAY(String)))
+        query = select(JobPayload.job_id, JobPayload.result).where(JobPayload.job_id == among)
         async with self._sessions() as session:
             return {row.job_id: row.result for row in await session.execute(query)}
 

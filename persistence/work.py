@@ -6,6 +6,7 @@ for each other: project, schedule, job (parents before their children), upload, 
 and the log's counter last of all. Skip what you do not need.
 """
 
+from collections import Counter
 from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -28,7 +29,7 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from domain.asset import Asset, AssetState
 from domain.attempt import Failure
@@ -71,7 +72,7 @@ class Work:
         session.sync_session.info[Work] = self
         self._now: datetime | None = None
         self.rings: set[str] = set()
-        self.wakes: set[Pool] = set()
+        self.wakes = Counter[Pool]()
         self._happened: list[Happening] = []
         self._jobs: set[Job] = set()
         """All that were changed."""
@@ -171,7 +172,8 @@ class Work:
             query = line.next_claims(
                 pool, frozenset(kinds), caps, suspects=suspects, most=1 if one_by_one else most - len(taken)
             )
-            found = (await self.session.execute(query)).all()
+            with self.session.no_autoflush:  # what else is changed is nothing that can be claimed
+                found = (await self.session.execute(query)).all()
             for job, asked, now in found:
                 self._now = self._now or now
                 if await self._capped(caps, job):
@@ -188,12 +190,15 @@ class Work:
         return taken
 
     async def _capped(self, caps: line.Caps, job: Job) -> bool:
-        """Whether somebody else has just filled the cap: counted once more, while nobody else can count."""
+        """Whether its user or project is full: counted once more, while nobody else counts."""
         full = line.over(caps, job)
         if full is None:
             return False
         for each in (job.project_id, job.user_id):
-            await self.session.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"cap {each}", 0))))
+            # Not waited for: two who claim several jobs each could wait for one another.
+            alone = func.pg_try_advisory_xact_lock(func.hashtextextended(f"cap {each}", 0))
+            if not await self.session.scalar(select(alone)):
+                return True
         return await self.session.scalar(select(full)) is True
 
     # Facts for decisions
@@ -259,7 +264,7 @@ class Work:
         """Let a job of ours go on by its children."""
         now = await self.now()
         job.fork(token, now, stage=stage, share=share)
-        await self._keep([child.place(job, now) for child in children])
+        await self._keep([child.place(job, number, now) for number, child in enumerate(children)])
         if not children:
             job.children_ended(now)
 
@@ -336,17 +341,19 @@ class Work:
         if isinstance(entity, Entity):
             self.rings.add(entity.id)
         if isinstance(entity, Job):
+            self.add(*entity.ended_attempts)
+            entity.ended_attempts.clear()
             self._jobs.add(entity)
             self._changed.add(entity)
             if entity.in_line:
-                self.wakes.add(entity.pool)
+                self.wakes[entity.pool] += 1
             if entity.cancel_requested and entity.token and entity.worker:
                 self.rings.add(stop_topic(entity.worker))
 
     async def close(self) -> None:
         """Flush, write the log, commit."""
-        changed = (each for each in (*self.session.new, *self.session.dirty) if isinstance(each, Job))
-        await line.line_up(self.session, list(changed))
+        jobs = (*self.session.new, *self.session.dirty, *self._jobs)
+        await line.line_up(self.session, {each.id: each for each in jobs if isinstance(each, Job)}.values())
         await self.session.flush()
         await self._follow_families()
         await self._follow_ingests()
@@ -431,9 +438,11 @@ _ROLE = select(Membership.role).where(
 
 @cache
 def _locking(entity: type[Entity]) -> Select[Any, datetime]:
-    # Built once: what SQLAlchemy needs to put a statement together is a good part of what it costs.
-    query = select(entity, func.clock_timestamp()).where(entity.id == bindparam("id"))
-    return query.with_for_update(of=entity, key_share=True).execution_options(populate_existing=True)
+    # Built once: what SQLAlchemy needs to put a statement together is a good part of what it costs. The clock is read
+    # outside, and so when the lock is there.
+    row = select(entity).where(entity.id == bindparam("id")).with_for_update(key_share=True).subquery()
+    query = select(aliased(entity, row), func.clock_timestamp())
+    return query.execution_options(populate_existing=True)
 
 
 @event.listens_for(Session, "before_flush")

@@ -110,6 +110,8 @@ class Lease:
         self.step = job.step
         """Counts the forks that are behind it: 0 the first time."""
         self.kind = job.kind
+        self.pool = job.pool
+        self.is_suspect = job.is_suspect
         assert job.token  # noqa: S101 - a claim sets it
         self.token = job.token
         self.asked = asked

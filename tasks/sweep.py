@@ -17,6 +17,7 @@ from domain.stored import StoredObject
 from domain.upload import Upload, UploadState
 from persistence import line
 from persistence.accounts import forget_what_is_over
+from persistence.database import OUTAGE, will_pass
 from persistence.queues import forget_silent_workers
 from persistence.resources import Resources
 from persistence.storage import PendingUpload, Storage
@@ -60,13 +61,20 @@ async def _each(resources: Resources, what: ColumnElement[bool], heal: Callable[
     query = select(Job.id, Job.root_id, Job.parent_id).where(what).order_by(Job.claimed_at).limit(BATCH)
     async with resources.database.sessions() as session:
         found = (await session.execute(query)).all()
+    healed = 0
     for job_id, root_id, parent_id in found:
-        async with resources.work() as work:
-            job = await work.kin(job_id, root_id, parent_id)
-            # Every worker sweeps: another may have been faster.
-            if job and await work.session.scalar(select(Job.id).where(Job.id == job_id, what)):
-                await heal(work, job)
-    return len(found)
+        try:
+            async with resources.work() as work:
+                job = await work.kin(job_id, root_id, parent_id)
+                # Every worker sweeps: another may have been faster.
+                if job and await work.session.scalar(select(Job.id).where(Job.id == job_id, what)):
+                    await heal(work, job)
+                    healed += 1
+        except Exception as error:
+            if isinstance(error, OUTAGE) and will_pass(error):
+                raise
+            logger.exception("job %s cannot be healed", job_id)  # and must not keep others from it
+    return healed
 
 
 async def _lost(work: Work, job: Job) -> None:

@@ -146,17 +146,16 @@ class Worker:
     async def _slot(self, pool: Pool) -> None:
         """Claim and run jobs until there are none."""
         async with self._idle[pool]:
-            while not self.draining.is_set():
-                lease = await self._next(pool)
-                if lease is None:
-                    return
+            lease = await self._next(pool)
+            while lease:
                 try:
-                    await self._attempt(lease)
+                    taken = await self._attempt(lease)
                 finally:
                     self._at_work.discard(lease)
                     self._alone = False  # if it was set, this was the only one
                     if self._room_for is not None and not self._at_work:
                         self._occupy(self._room_for)
+                lease = await self._next(pool) if taken is None else next(iter(taken), None)
 
     async def _next(self, pool: Pool) -> Lease | None:
         """The next job. One transaction claims for all slots that ask at a time."""
@@ -183,24 +182,36 @@ class Worker:
 
     async def _claimed(self, pool: Pool, most: int) -> list[Lease]:
         async with self._resources.work() as work:
-            taken = await work.claim(
-                pool,
-                FUNCTIONS,
-                worker=self.name,
-                terms=self._terms,
-                caps=self._caps,
-                suspects=not self._at_work,
-                most=most,
-            )
-        self._alone = any(job.is_suspect for job, _ in taken)
+            leases = await self._claim(work, pool, most, suspects=not self._at_work)
+        self._alone = any(lease.is_suspect for lease in leases)
+        return leases
+
+    async def _claim(self, work: Work, pool: Pool, most: int, *, suspects: bool) -> list[Lease]:
+        taken = await work.claim(
+            pool, FUNCTIONS, worker=self.name, terms=self._terms, caps=self._caps, suspects=suspects, most=most
+        )
         return [Lease(job=job, asked=asked, resources=self._resources) for job, asked in taken]
+
+    async def _claim_next(self, work: Work, lease: Lease) -> list[Lease] | None:
+        """Claim the slot's next job in the transaction that ends its last: one commit less for each job.
+
+        None where it has to be asked for by itself: a suspect needs more than a slot, and where there are caps the
+        claim waits for others, as nobody should who holds rows.
+        """
+        if self._alone or self._room_for or self.draining.is_set() or self._caps != Caps():
+            return None
+        return await self._claim(work, lease.pool, 1, suspects=False)
 
     async def _look(self) -> None:
         """Find what no message told of: jobs of silent workers, ones whose time has come, claimable ones."""
         for heal in (sweep.expired_leases, sweep.due_jobs):
-            await heal(self._resources)
+            while await heal(self._resources) == sweep.BATCH:
+                pass
+        room_for = None
         if self._at_work and not self._alone:
-            self._room_for = await self._resources.reads().stuck_suspect(self._slots, FUNCTIONS, self._caps, ROOM_AFTER)
+            reads = self._resources.reads()
+            room_for = await reads.stuck_suspect(self._slots, FUNCTIONS, self._caps, ROOM_AFTER, self.name)
+        self._room_for = room_for if self._at_work else None
         for pool, idle in self._idle.items():
             if not idle.locked() and await self._resources.reads().has_claimable(pool, FUNCTIONS, self._caps):
                 self._occupy(pool)
@@ -223,15 +234,18 @@ class Worker:
 
     # Working
 
-    async def _attempt(self, lease: Lease) -> None:
-        """Do the job, or stop it when it is cancelled, lost, or the worker is going away."""
+    async def _attempt(self, lease: Lease) -> list[Lease] | None:
+        """Do the job, or stop it when it is cancelled, lost, or the worker is going away.
+
+        Returns what was claimed along with its end: at most one job; None if nothing was asked for.
+        """
         logger.info("job %s (%s): attempt %d", lease.job_id, lease.kind, lease.attempt)
         doing = asyncio.ensure_future(_done(lease))
         beating = asyncio.create_task(lease.beat())
         leaving = asyncio.create_task(self._drained())
         try:
             await asyncio.wait({doing, beating, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            await self._conclude(lease, doing, beating)
+            return await self._conclude(lease, doing, beating)
         except LeaseLost:
             logger.warning("job %s: attempt %d lost its lease", lease.job_id, lease.attempt)
         except Exception:
@@ -245,6 +259,7 @@ class Worker:
             beating.cancel()
             await asyncio.gather(doing, beating, leaving, return_exceptions=True)
             await self._clear(lease)
+        return None
 
     async def _clear(self, lease: Lease) -> None:
         try:
@@ -256,10 +271,11 @@ class Worker:
         await self.draining.wait()
         await asyncio.sleep(self._resources.settings.drain_seconds)
 
-    async def _conclude(self, lease: Lease, doing: asyncio.Future[Done | Fork], beating: asyncio.Task[Verdict]) -> None:
+    async def _conclude(
+        self, lease: Lease, doing: asyncio.Future[Done | Fork], beating: asyncio.Task[Verdict]
+    ) -> list[Lease] | None:
         if doing.done():
-            await self._finish(lease, doing, beating)
-            return
+            return await self._finish(lease, doing, beating)
         # Nothing of it may still be running when others hear that it has stopped.
         doing.cancel()
         with suppress(asyncio.CancelledError, Exception):
@@ -275,24 +291,31 @@ class Worker:
                 job.stopped(lease.token, now)
             else:
                 job.hand_back(lease.token, now)
+        return None
 
-    async def _finish(self, lease: Lease, doing: asyncio.Future[Done | Fork], beating: asyncio.Task[Verdict]) -> None:
+    async def _finish(
+        self, lease: Lease, doing: asyncio.Future[Done | Fork], beating: asyncio.Task[Verdict]
+    ) -> list[Lease] | None:
         """Write the end of the job; as long as the lease is held, an outage of the database only delays it."""
-        while not beating.done():
+        alone = False
+        while not (beating.done() and (beating.exception() or beating.result() is Verdict.LOST)):
             try:
                 async with self._resources.work() as work:
                     job, now = await _held(work, lease), await work.now()
                     await _settle(work, job, lease, doing, now)
+                    taken = None if alone else await self._claim_next(work, lease)
             except OUTAGE as error:
-                if will_pass(error):
+                if will_pass(error) or not alone:
                     logger.warning("job %s: its end could not be written yet: %s", lease.job_id, error)
                 else:
                     # Then at least that: it failed. What cannot be written either is retried no faster than an outage.
                     logger.exception("job %s: its end cannot be written", lease.job_id)
                     doing = _raised(error)
+                alone = True  # it must not fail for what comes next
                 await asyncio.sleep(0.5)
                 continue
-            return
+            self._at_work.update(taken or ())
+            return taken
         raise LeaseLost
 
 
@@ -321,7 +344,7 @@ async def _held(work: Work, lease: Lease) -> Job:
 
 
 async def _settle(work: Work, job: Job, lease: Lease, doing: asyncio.Future[Done | Fork], now: datetime) -> None:
-    error = doing.exception()
+    error = asyncio.CancelledError() if doing.cancelled() else doing.exception()
     if error is None:
         done = doing.result()
         if isinstance(done, Fork):

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import inspect
 
 from domain.attempt import Attempt, Failure, Outcome
 from domain.job import FIRST_BACKOFF, JITTER, MOST_FAILURES, MOST_LOSSES, Job, JobState, LeaseLost, Priority, Terms
@@ -284,6 +283,15 @@ def test_a_parent_whose_children_take_too_long_will_fail() -> None:
     assert (job.state, job.error_code) == (JobState.FAILED, "OVERDUE")
 
 
+def test_a_parent_that_is_in_line_has_no_attempt_that_could_be_overdue() -> None:
+    job, token = _running()
+    job.fork(token, NOW, stage="encoding", share=1)
+    job.children_ended(NOW)
+    assert (job.attempt_ends_at, job.ends_by) == (None, NOW + TERMS.job)
+    job.claim("other", NOW + TERMS.job, TERMS)
+    assert job.attempt_ends_at == NOW + TERMS.job, "too late, and its worker ends it at once"
+
+
 def test_a_retried_family_begins_with_its_first_step() -> None:
     job, token = _running()
     job.fork(token, NOW, stage="encoding", share=1)
@@ -297,11 +305,11 @@ def test_a_retried_family_begins_with_its_first_step() -> None:
 def test_a_child_is_of_its_parents_family_priority_and_deadline() -> None:
     job, token = _running()
     job.priority = Priority.HIGH.rank
-    child, payload = Child(spec=PauseSpec(seconds=2), weight=3).place(job, NOW)
+    child, payload = Child(spec=PauseSpec(seconds=2), weight=3).place(job, 0, NOW)
     assert (child.parent_id, child.root_id, child.priority, child.ends_by) == (job.id, job.id, 1, job.ends_by)
     assert (child.weight, payload.spec["seconds"], child.user_id) == (3, 2, "u")
     child.claim("other", NOW, TERMS)
-    grandchild, _ = Child(spec=PauseSpec(seconds=1)).place(child, NOW)
+    grandchild, _ = Child(spec=PauseSpec(seconds=1)).place(child, 0, NOW)
     assert (grandchild.parent_id, grandchild.root_id) == (child.id, job.id)
     job.held(token)
 
@@ -313,4 +321,4 @@ def _backoffs(job: Job) -> int | None:
 
 
 def _attempts(job: Job) -> list[Attempt]:
-    return list(inspect(job).attrs.attempts.history.added)
+    return job.ended_attempts

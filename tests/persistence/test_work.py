@@ -32,7 +32,7 @@ async def test_the_commit_rings_what_changed_and_wakes_the_pool(resources: Resou
     async with resources.work() as work:
         job = await work.place(Order(spec=PauseSpec(seconds=1), project_id=project.id, user_id=None))
     assert work.rings == {job.id, log_topic(project.id)}
-    assert work.wakes == {Pool.LIGHT}
+    assert work.wakes == {Pool.LIGHT: 1}
 
 
 async def test_a_job_that_is_not_due_wakes_nobody(resources: Resources) -> None:
@@ -41,7 +41,7 @@ async def test_a_job_that_is_not_due_wakes_nobody(resources: Resources) -> None:
     async with resources.work() as work:
         later = await work.now() + timedelta(hours=1)
         await work.place(Order(spec=PauseSpec(seconds=1), project_id=project.id, user_id=None, not_before=later))
-    assert work.wakes == set()
+    assert not work.wakes
 
 
 async def test_what_raises_leaves_nothing_behind(resources: Resources) -> None:

@@ -2,12 +2,13 @@
 
 import asyncio
 from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import func, select, update
 
 from domain.attempt import Progress
-from domain.job import Job, JobState
+from domain.job import Job, JobState, Terms
 from domain.kinds import JobKind, PauseSpec
 from domain.order import Child
 from tasks import sweep
@@ -151,8 +152,6 @@ async def test_the_progress_of_a_parent_is_that_of_its_children_by_weight(stage:
         await session.execute(update(Job).where(Job.id == first).values(weight=3, fraction=0.5, frames=10))
         await session.execute(update(Job).where(Job.id == second).values(weight=1, fraction=0.1, frames=5))
         await session.execute(update(Job).where(Job.id == job).values(floor=0.2, share=0.5, beat_at=None))
-        from datetime import timedelta
-
         assert await sum_up(session, job, timedelta(seconds=0.5)) == [job]
         assert await sum_up(session, job, timedelta(seconds=0.5)) == [], "not again so soon"
         found = await session.get_one(Job, job)
@@ -198,6 +197,29 @@ async def test_the_step_of_a_family_goes_on_from_its_children_after_a_drain(
     )
 
 
+async def test_children_are_told_in_the_order_in_which_they_were_made(stage: Stage) -> None:
+    person = await stage.person()
+    job = await flow(person, await project_of(person), parts=9)
+    await _forked(stage, job)
+    children = await stage.resources.reads().children(job)
+    assert [child.place for child in children] == list(range(9))
+
+
+async def test_a_hundred_parents_that_take_too_long_are_told_once(stage: Stage) -> None:
+    person = await stage.person()
+    project = await project_of(person)
+    jobs = [await flow(person, project, parts=2) for _ in range(3)]
+    for job in jobs:
+        await _forked(stage, job)
+    async with stage.resources.database.sessions() as session, session.begin():
+        late = datetime.now(UTC) - timedelta(hours=1)
+        await session.execute(update(Job).where(Job.id.in_(jobs)).values(attempt_ends_at=late))
+        running = update(Job).where(Job.parent_id.in_(jobs)).values(state=JobState.PROCESSING, in_line=False, token="t")
+        await session.execute(running)
+    assert await sweep.overdue_jobs(stage.resources) == 3
+    assert await sweep.overdue_jobs(stage.resources) == 0, "they wait for their children to stop"
+
+
 @pytest.mark.parametrize("parts", [-1, 101])
 async def test_a_pause_has_a_sensible_number_of_parts(stage: Stage, parts: int) -> None:
     person = await stage.person()
@@ -224,10 +246,6 @@ async def _forked(stage: Stage, job_id: str) -> list[str]:
         job = await work.locked(Job, job_id)
         assert job
         spec = PauseSpec.from_json((await work.payload(job.id)).spec)
-        from datetime import timedelta
-
-        from domain.job import Terms
-
         job.claim("test", await work.now(), Terms(lease=timedelta(1), attempt=timedelta(1), job=timedelta(1)))
         await work.session.flush()
         assert job.token

@@ -95,6 +95,16 @@ async def test_the_same_key_makes_one_job_and_is_refused_for_another_input(stage
     assert (other["code"], other["jobId"]) == ("IDEMPOTENCY_KEY_REUSED", first["id"])
 
 
+@pytest.mark.parametrize("more", [{"priority": "HIGH"}, {"notBefore": "2027-01-01T00:00:00Z"}, {"parts": 2}])
+async def test_a_key_is_refused_for_another_priority_time_or_number_of_parts(stage: Stage, more: dict) -> None:
+    person = await stage.person()
+    project = await project_of(person)
+    first = await _pause(person, project, idempotencyKey="a", **more)
+    assert await _pause(person, project, idempotencyKey="a", **more) == first
+    other = await person.do("startPause", "", projectId=project, seconds=0.2, idempotencyKey="a")
+    assert other["code"] == "IDEMPOTENCY_KEY_REUSED"
+
+
 async def test_two_simultaneous_requests_with_one_key_make_one_job(stage: Stage) -> None:
     person = await stage.person()
     project = await project_of(person)
@@ -202,7 +212,7 @@ async def test_what_failed_with_a_program_is_told_with_its_exit_code_and_last_li
         "attempts": [
             {
                 "number": 1,
-                "worker": worker.name,
+                "worker": worker.name.rpartition(":")[2],
                 "outcome": "FAILED",
                 "error": {"code": "BROKEN"},
                 "exitCode": -11,

@@ -13,7 +13,7 @@ from domain.kinds import JobKind, Pool
 from persistence.line import Caps
 from persistence.resources import Resources
 from persistence.settings import Settings
-from tasks import worker
+from tasks import sweep, worker
 from tests.story import Person, Stage, project_of, staged, until
 
 TERMS = Terms(lease=timedelta(seconds=10), attempt=timedelta(hours=1), job=timedelta(hours=2))
@@ -94,7 +94,30 @@ async def test_a_retried_job_goes_to_the_end_of_the_line(stage: Stage) -> None:
     first, second = await pause(person, project), await pause(person, project)
     await person.do("cancelJob", "", id=first)
     await person.do("retryJob", "", id=first)
-    assert await claimed(stage, 2) == [second, first]
+    third = await pause(person, project)
+    assert await claimed(stage, 3) == [second, first, third]
+
+
+async def test_what_was_cancelled_before_anybody_took_it_is_not_held_against_its_user(stage: Stage) -> None:
+    ada, bob = await stage.person(), await stage.person()
+    at_ada, at_bob = await project_of(ada), await project_of(bob)
+    for each in [await pause(ada, at_ada) for _ in range(5)]:
+        await ada.do("cancelJob", "", id=each)
+    yours = [await pause(bob, at_bob) for _ in range(3)]
+    mine = await pause(ada, at_ada)
+    assert await claimed(stage, 4) == [yours[0], mine, *yours[1:]]
+
+
+async def test_what_a_worker_of_the_version_before_leaves_is_neither_lost_nor_done_twice(stage: Stage) -> None:
+    """It knows states and tokens, and nothing of lines."""
+    person = await stage.person()
+    project = await project_of(person)
+    handed_back, completed, running, new = [await pause(person, project) for _ in range(4)]
+    await _set(stage.resources, handed_back, in_line=False, not_before=None)
+    await _set(stage.resources, completed, state=JobState.COMPLETED, in_line=True)
+    await _set(stage.resources, running, state=JobState.PROCESSING, token="theirs", in_line=True)
+    assert await sweep.due_jobs(stage.resources) == 1
+    assert set(await claimed(stage, 9)) == {handed_back, new}
 
 
 @pytest.mark.parametrize("cap", ["user", "project"])
@@ -252,8 +275,6 @@ async def _busy(stage: Stage, running: int) -> None:
 
 async def _silenced(stage: Stage) -> None:
     """Let every lease run out, and what backs off be due."""
-    from tasks import sweep
-
     async with stage.resources.database.sessions() as session, session.begin():
         await session.execute(
             update(Job)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.queries import queries
 from tests.story import Person, Stage, project_of, until
 
 STATE = "subscription($id: ID!) { job(id: $id) { state progress { fraction } project { name } } }"
@@ -169,6 +170,16 @@ async def test_a_log_is_told_whole_to_those_who_keep_up_and_to_those_who_do_not(
         for log in logs[:2]:
             assert (await anext(log))["cursor"] == "124"
         assert [int((await anext(logs[2]))["cursor"]) for _ in range(121)] == list(range(4, 125))
+
+
+async def test_what_the_entries_of_a_log_are_about_is_looked_up_together(stage: Stage) -> None:
+    person = await stage.person()
+    project = await project_of(person)
+    jobs = [await _pause(person, project) for _ in range(30)]
+    async with aclosing(person.watch(LOG, id=project, after="1")) as log:
+        with queries(stage.resources.database) as seen:
+            assert [(await anext(log))["subject"]["id"] for _ in jobs] == jobs
+    assert len([each for each in seen if "FROM jobs" in each]) == 1
 
 
 async def test_a_log_shows_its_subjects_as_they_are_now(stage: Stage) -> None:

@@ -112,12 +112,13 @@ def upgrade() -> None:
     op.create_index(op.f("ix_schedules_user_id"), "schedules", ["user_id"], unique=False)
     op.add_column("jobs", sa.Column("parent_id", sa.String(length=32), nullable=True))
     op.add_column("jobs", sa.Column("root_id", sa.String(length=32), nullable=True))
-    op.add_column("jobs", sa.Column("weight", sa.Double(), nullable=False, server_default="1"))
-    op.add_column("jobs", sa.Column("step", sa.Integer(), nullable=False, server_default="0"))
-    op.add_column("jobs", sa.Column("floor", sa.Double(), nullable=False, server_default="0"))
-    op.add_column("jobs", sa.Column("share", sa.Double(), nullable=False, server_default="0"))
+    op.add_column("jobs", sa.Column("place", sa.Integer(), server_default=sa.text("0"), nullable=False))
+    op.add_column("jobs", sa.Column("weight", sa.Double(), server_default=sa.text("1"), nullable=False))
+    op.add_column("jobs", sa.Column("step", sa.Integer(), server_default=sa.text("0"), nullable=False))
+    op.add_column("jobs", sa.Column("floor", sa.Double(), server_default=sa.text("0"), nullable=False))
+    op.add_column("jobs", sa.Column("share", sa.Double(), server_default=sa.text("0"), nullable=False))
     op.add_column("jobs", sa.Column("turn", sa.BigInteger(), nullable=True))
-    op.add_column("jobs", sa.Column("in_line", sa.Boolean(), nullable=False, server_default="false"))
+    op.add_column("jobs", sa.Column("in_line", sa.Boolean(), server_default=sa.text("true"), nullable=False))
     op.add_column("jobs", sa.Column("claimed_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("jobs", sa.Column("attempt_ends_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("jobs", sa.Column("ends_by", sa.DateTime(timezone=True), nullable=True))
@@ -164,10 +165,8 @@ def upgrade() -> None:
     op.create_foreign_key(op.f("fk_jobs_parent_id_jobs"), "jobs", "jobs", ["parent_id"], ["id"], ondelete="CASCADE")
 
     # Until now one was told by state alone who may be taken.
-    op.execute("UPDATE jobs SET in_line = true, turn = 0 WHERE state = 'QUEUED' AND not_before IS NULL")
-    op.execute("UPDATE jobs SET turn = 0 WHERE state = 'QUEUED' AND not_before IS NOT NULL")
-    for column in ("weight", "step", "floor", "share", "in_line"):
-        op.alter_column("jobs", column, server_default=None)
+    op.execute("UPDATE jobs SET in_line = (state = 'QUEUED' AND not_before IS NULL)")
+    op.execute("UPDATE jobs SET turn = 0 WHERE state = 'QUEUED'")
     op.drop_index("uq_jobs_active_render", table_name="jobs")
     op.create_index(
         "uq_jobs_active_render",
@@ -217,6 +216,7 @@ def downgrade() -> None:
     op.drop_column("jobs", "floor")
     op.drop_column("jobs", "step")
     op.drop_column("jobs", "weight")
+    op.drop_column("jobs", "place")
     op.drop_column("jobs", "root_id")
     op.drop_column("jobs", "parent_id")
     op.drop_index(op.f("ix_schedules_user_id"), table_name="schedules")
