@@ -1,7 +1,8 @@
 """What one operation has at hand. One for each operation, on every transport; never a session in it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import strawberry
 from graphql import GraphQLError
@@ -49,6 +50,12 @@ class Context:
     def loaders(self) -> Loaders:
         """Batched look-ups; what they found is remembered for this operation."""
         return Loaders(self.resources.reads())
+
+    def beside(self) -> Self:
+        """The context of another event of the same moment: what the two look up is looked up together."""
+        other = replace(self, pages_left=MOST_PAGES)
+        other.__dict__["loaders"] = self.loaders
+        return other
 
     def look_afresh(self) -> None:
         """Forget what was looked up: a subscription's next event must not show old rows."""

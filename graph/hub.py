@@ -67,12 +67,16 @@ class Hub:
                 with suppress(asyncio.CancelledError):
                     await task
 
-    def job(self, job: Job, viewer: Viewer, *, every: float = 0.0) -> State[Job]:
-        """The job, for a viewer who may see it: as it is now, then each newer state, up to the one in which it ends.
+    async def job(self, job_id: str, viewer: Viewer, *, every: float = 0.0) -> State[Job]:
+        """A job that the viewer may see: as it is now, then each newer state, up to the one in which it ends.
 
-        `every` says how many seconds apart they are to be at least.
+        `every` says how many seconds apart they are to be at least. Refuses a stranger, as if there were no such job.
         """
-        hold = partial(self._hold, viewer, job.project_id, NotFound(what="job", id=job.id))
+        refusal = NotFound(what="job", id=job_id)
+        job, role = await watched.job_and_role(self._database, job_id, viewer.user_id)
+        if job is None or not viewer.sees(role):
+            raise refusal
+        hold = partial(self._hold, viewer, job.project_id, refusal)
         return State(feed=_JobFeed(self, job.id), present=job, every=every, hold=hold)
 
     def log(self, project_id: str, viewer: Viewer, *, after: int, end: int) -> Log[ProjectEvent]:
@@ -82,10 +86,12 @@ class Hub:
 
     def watch_job(self, job_id: str, offer: Offer) -> Stop:
         """Offer each row of the job that is read from now on, None when there is none."""
-        if job_id not in self._jobs:
+        # It may have changed between the look that admitted the watcher and now. A bell that is hung rings by itself.
+        if job_id in self._jobs:
+            self._ring(job_id)
+        else:
             self._jobs[job_id] = [], self._doorbells.hang(job_id, self._ring)
         self._jobs[job_id][0].append(offer)
-        self._ring(job_id)  # it may have changed between the look that admitted the watcher and now
         return partial(self._forget, self._jobs, job_id, offer)
 
     def watch_log(self, project_id: str, bell: Callable[[], None]) -> Stop:
@@ -158,7 +164,10 @@ class Hub:
                 del rung[-_MOST_ROWS:]
                 for job_id, job in zip(ids, jobs, strict=True):
                     for offer in tuple(self._jobs[job_id][0]) if job_id in self._jobs else ():
-                        offer(job)
+                        try:
+                            offer(job)
+                        except Exception:  # one watcher's trouble is nobody else's
+                            logger.exception("the state of job %s could not be shown", job_id)
         finally:
             self._rung.update(rung)
 

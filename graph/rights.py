@@ -57,7 +57,10 @@ class Watch(Generic[K]):
                 continue
             for key in lost:
                 for ended in self._kept.pop(key, ()):
-                    ended()
+                    try:
+                        ended()
+                    except Exception:  # one connection's trouble is nobody else's
+                        logger.exception("a connection could not be told that its right is lost")
             if not self._kept:
                 self._looking = None
                 return

@@ -1,11 +1,12 @@
 """Operations executed: one context for each, and for each event of a subscription, whatever the transport."""
 
+import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, Self, TypeVar, cast
 
 from graphql import ExecutionResult, OperationType
 from graphql.execution import Executor
@@ -16,10 +17,18 @@ from graph.transport.documents import Document, Documents
 from graph.transport.errors import Rejected, presented
 from graph.transport.execution import bound, result_of, result_of_event, source_of
 from graph.transport.limits import DEFAULT_LIMITS, Limits
-from graph.transport.live import Answer, Latest, Log, LogGroup, State, StateGroup, Stop, Subscriber
+from graph.transport.live import Answer, Answers, Latest, Log, LogGroup, State, StateGroup, Stop, Subscriber
 from graph.transport.request import Request, encode
 
 T = TypeVar("T")
+
+
+class Context(Protocol):
+    """What the resolvers of one operation, or of one event, have at hand."""
+
+    def beside(self) -> Self:
+        """One for another event of the same moment: what the two look up is looked up together."""
+        ...
 
 
 class InvalidToken(Exception):
@@ -53,7 +62,7 @@ class Engine:
         schema: Schema,
         *,
         authenticate: Callable[[str], Awaitable[Viewer | None]],
-        context: Callable[[Viewer | None, str], object],
+        context: Callable[[Viewer | None, str], Context],
         stays: Callable[[Viewer, Callable[[], None]], Stop] = _stays,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
@@ -141,10 +150,11 @@ class Engine:
         # What shows everybody the same is executed for nobody: what asks who asks fails there, and leaks nothing.
         shared = operation.document.is_same_for_all(operation.name)
         whose = None if shared or viewer is None else replace(viewer, expires_at=None)
-        key, answer = operation.key_for(whose), self._answer(executor, whose, request_id)
+        key = operation.key_for(whose)
         if isinstance(source, State):
+            answer = self._answer(executor, whose, request_id)
             return Showing(self._states, key, cast("State[Any]", source), answer, request_id)
-        return self._told(key, cast("Log[Any]", source), answer, request_id)
+        return self._told(key, cast("Log[Any]", source), self._answers(executor, whose, request_id), request_id)
 
     async def _once(self, operation: Operation, viewer: Viewer | None, request_id: str) -> str:
         try:
@@ -170,12 +180,12 @@ class Engine:
             if isinstance(source, AsyncGenerator):
                 await source.aclose()
 
-    async def _told(self, key: object, log: Log[T], answer: Answer[T], request_id: str) -> AsyncGenerator[str]:
+    async def _told(self, key: object, log: Log[T], answers: Answers[T], request_id: str) -> AsyncGenerator[str]:
         """The responses of a log."""
         lost: list[Rejected] = []
         group = self._logs.get(key)
         if group is None:
-            group = self._logs[key] = LogGroup(log.feed, log.end, answer, partial(self._logs.pop, key, None))
+            group = self._logs[key] = LogGroup(log.feed, log.end, answers, partial(self._logs.pop, key, None))
 
         def lose(refusal: Exception) -> None:
             lost.append(_broken(refusal, request_id))
@@ -183,8 +193,8 @@ class Engine:
 
         stop = log.hold(lose)
         try:
-            async with aclosing(group.answers(log.after, lambda: lost[0] if lost else None)) as answers:
-                async for text in answers:
+            async with aclosing(group.answers(log.after, lambda: lost[0] if lost else None)) as texts:
+                async for text in texts:
                     yield text
         except Rejected:
             raise
@@ -194,22 +204,49 @@ class Engine:
             stop()
 
     def _answer(self, executor: Executor[Any], viewer: Viewer | None, request_id: str) -> Answer[Any]:
-        """What executes a subscription for one value of its source, in a context of its own; raises Rejected only."""
+        """What executes a subscription for one value of its source, in a context of its own."""
 
+        def answer(value: object) -> str | Awaitable[str]:
+            try:
+                context = self._context(viewer, request_id)
+            except Exception as error:
+                raise _broken(error, request_id) from error
+            return self._executed(executor, value, context, request_id)
+
+        return answer
+
+    def _answers(self, executor: Executor[Any], viewer: Viewer | None, request_id: str) -> Answers[Any]:
+        """What executes a subscription for some values of its source, in contexts beside each other."""
+
+        async def answers(values: Sequence[object]) -> list[str]:
+            try:
+                first = self._context(viewer, request_id)
+                contexts = [first, *(first.beside() for _ in values[1:])]
+            except Exception as error:
+                raise _broken(error, request_id) from error
+
+            async def one(value: object, context: Context) -> str:
+                text = self._executed(executor, value, context, request_id)
+                return text if isinstance(text, str) else await text
+
+            return await asyncio.gather(*map(one, values, contexts))
+
+        return answers
+
+    def _executed(
+        self, executor: Executor[Any], value: object, context: Context, request_id: str
+    ) -> str | Awaitable[str]:
         async def later(result: Awaitable[ExecutionResult]) -> str:
             try:
                 return _encoded(await result, request_id)
             except Exception as error:
                 raise _broken(error, request_id) from error
 
-        def answer(value: object) -> str | Awaitable[str]:
-            try:
-                result = result_of_event(executor, value, self._context(viewer, request_id))
-                return _encoded(result, request_id) if isinstance(result, ExecutionResult) else later(result)
-            except Exception as error:
-                raise _broken(error, request_id) from error
-
-        return answer
+        try:
+            result = result_of_event(executor, value, context)
+            return _encoded(result, request_id) if isinstance(result, ExecutionResult) else later(result)
+        except Exception as error:
+            raise _broken(error, request_id) from error
 
     def _bound(self, operation: Operation, viewer: Viewer | None, request_id: str) -> Executor[Any]:
         return bound(

@@ -21,7 +21,9 @@ T = TypeVar("T")
 Stop = Callable[[], None]
 """Ends what was begun; calling it again does no harm."""
 Answer = Callable[[T], str | Awaitable[str]]
-"""Executes an operation for one value or entry, and encodes its response."""
+"""Executes an operation for one value, and encodes its response. Raises Rejected only."""
+Answers = Callable[[Sequence[T]], Awaitable[list[str]]]
+"""As Answer, for some values together: what they look up is looked up together."""
 Errors = list[GraphQLFormattedError]
 Hold = Callable[[Callable[[Exception], None]], Stop]
 """Calls back, with what to tell the subscriber, when they lose the right to see what they watch."""
@@ -194,7 +196,7 @@ class StateGroup(Generic[T]):
         self._shown = answer
         if self._every:
             self._due = asyncio.get_running_loop().time() + self._every
-        for member in self._members:
+        for member in tuple(self._members):
             member.show(answer)
         if self._feed.is_last(value):
             self._end(None)
@@ -261,10 +263,10 @@ class _Tail(NamedTuple):
 class LogGroup(Generic[T]):
     """Equal subscriptions to one log. Those who keep up share what was executed; others read at their own pace."""
 
-    def __init__(self, feed: LogFeed[T], end: int, answer: Answer[T], over: Callable[[], object]) -> None:
+    def __init__(self, feed: LogFeed[T], end: int, answers: Answers[T], over: Callable[[], object]) -> None:
         """Begin to follow the log from its end. `over` is called when the group is not to be joined any more."""
         self._feed = feed
-        self._answer = answer
+        self._answers = answers
         self._over: Callable[[], object] | None = over
         self._end = end
         self._tail = _Tail(end, [])
@@ -336,9 +338,8 @@ class LogGroup(Generic[T]):
         return await self._executed(entries) if entries else []
 
     async def _executed(self, entries: Sequence[T]) -> list[tuple[int, str]]:
-        """The responses in order. Executed together, so that what they look up is looked up together."""
-        answers = await asyncio.gather(*(_awaited(self._answer(entry)) for entry in entries))
-        return [(self._feed.place(entry), answer) for entry, answer in zip(entries, answers, strict=True)]
+        places = [self._feed.place(entry) for entry in entries]
+        return list(zip(places, await self._answers(entries), strict=True))
 
     def _close(self) -> None:
         if self._over is not None:
@@ -347,7 +348,3 @@ class LogGroup(Generic[T]):
             over()
         if not self._members:
             self._following.cancel()
-
-
-async def _awaited(answer: str | Awaitable[str]) -> str:
-    return answer if isinstance(answer, str) else await answer

@@ -35,8 +35,8 @@ def test_every_relative_link_leads_somewhere(path: str) -> None:
 
 @EVERY_PAGE
 def test_every_make_target_exists(path: str) -> None:
-    targets = set(re.findall(r"^([a-z]+):", page("Makefile"), re.MULTILINE))
-    named = set(re.findall(r"(?:`|^ *)make ([a-z]+)", page(path), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", page("Makefile"), re.MULTILINE))
+    named = set(re.findall(r"(?:`|^ *)make ([a-z-]+)", page(path), re.MULTILINE))
     assert named - targets == set()
 
 

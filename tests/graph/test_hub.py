@@ -2,23 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select
 
 from domain.job import Job, JobState
 from domain.kinds import PauseSpec
+from domain.membership import Membership
 from domain.order import Order
 from domain.project import Project
+from domain.refusals import NotFound
 from domain.user import User
-from domain.viewer import Viewer
+from domain.viewer import Role, Viewer
 from graph.hub import Hub
 from persistence.resources import Resources
 from persistence.work import transaction
-
-ANY = Viewer(user_id="anybody", scopes=frozenset())
+from tests.queries import queries
 
 
 class Watcher:
@@ -48,16 +49,26 @@ async def hub(resources: Resources) -> AsyncGenerator[Hub]:
 
 
 @pytest.fixture
-async def project(resources: Resources) -> Project:
+async def owner(resources: Resources) -> User:
     async with resources.work() as work:
         user = User(email="a@example.org", name="A")
         work.add(user)
-        await work.session.flush()
-        project, membership = Project.founded(user, "P")
+    return user
+
+
+@pytest.fixture
+async def project(resources: Resources, owner: User) -> Project:
+    async with resources.work() as work:
+        project, membership = Project.founded(owner, "P")
         work.add(project)
         await work.session.flush()
         work.add(membership)
     return project
+
+
+@pytest.fixture
+def viewer(owner: User) -> Viewer:
+    return Viewer(user_id=owner.id, scopes=frozenset())
 
 
 async def _jobs(resources: Resources, project: Project, count: int) -> list[Job]:
@@ -78,21 +89,6 @@ async def _cancel(resources: Resources, *jobs: Job, ringing: bool = True) -> Non
             locked.cancel(await work.now())
 
 
-@contextmanager
-def _queries(resources: Resources) -> Any:
-    """The statements that are executed meanwhile, transactions' own left out."""
-    seen: list[str] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        seen.append(statement)
-
-    event.listen(resources.database.engine.sync_engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(resources.database.engine.sync_engine, "before_cursor_execute", note)
-
-
 @asynccontextmanager
 async def _watched(hub: Hub, *jobs: Job) -> AsyncGenerator[list[Watcher]]:
     """Who watches these, and has been offered what they are now."""
@@ -111,12 +107,12 @@ async def test_however_many_bells_ring_the_rows_are_read_in_one_query(
     jobs = await _jobs(resources, project, 50)
     async with _watched(hub, *jobs, jobs[0]) as watchers:
         await _cancel(resources, *jobs, ringing=False)
-        with _queries(resources) as queries:
+        with queries(resources.database) as seen:
             for job in jobs:
                 hub._ring(job.id)
             for watcher in watchers:
                 await watcher.until(JobState.CANCELLED)
-        assert len([each for each in queries if "FROM jobs" in each]) == 1
+        assert len([each for each in seen if "FROM jobs" in each]) == 1
 
 
 async def test_what_is_read_for_those_who_watch_is_as_what_is_loaded(
@@ -143,14 +139,16 @@ async def test_a_job_that_is_deleted_is_offered_as_none(hub: Hub, resources: Res
             await watcher.until(None)
 
 
-async def test_nobody_is_remembered_once_they_have_gone(hub: Hub, resources: Resources, project: Project) -> None:
+async def test_nobody_is_remembered_once_they_have_gone(
+    hub: Hub, resources: Resources, project: Project, viewer: Viewer
+) -> None:
     [job] = await _jobs(resources, project, 1)
     watcher = Watcher()
     stops = [
         hub.watch_job(job.id, watcher.offer),
         hub.watch_job(job.id, watcher.offer),
         hub.watch_log(project.id, lambda: None),
-        hub.job(job, ANY).hold(lambda _refusal: None),
+        (await hub.job(job.id, viewer)).hold(lambda _refusal: None),
     ]
     assert (len(hub._jobs), len(hub._logs), len(hub._members)) == (1, 1, 1)
     assert len(resources.doorbells._bells) == 2
@@ -197,12 +195,12 @@ async def test_logs_are_read_together_and_equal_questions_asked_once(
     hub: Hub, resources: Resources, project: Project
 ) -> None:
     await _jobs(resources, project, 120)
-    with _queries(resources) as queries:
+    with queries(resources.database) as seen:
         async with asyncio.timeout(10):
             first, again, rest, end, gone = await asyncio.gather(
                 *(hub.entries(project.id, after) for after in (0, 0, 100, 121)), hub.entries("no such project", 0)
             )
-    assert len([each for each in queries if "project_events" in each]) == 1
+    assert len([each for each in seen if "project_events" in each]) == 1
     assert [each.seq for each in first or ()] == list(range(1, 101))
     assert first is again
     assert [each.seq for each in rest or ()] == list(range(101, 122))
@@ -232,10 +230,10 @@ async def test_an_outage_of_the_database_only_delays_what_was_asked(
 
 
 async def test_states_are_ordered_by_what_is_durable_and_an_end_is_never_held_back(
-    hub: Hub, resources: Resources, project: Project
+    hub: Hub, resources: Resources, project: Project, viewer: Viewer
 ) -> None:
     [job] = await _jobs(resources, project, 1)
-    feed = hub.job(job, ANY).feed
+    feed = (await hub.job(job.id, viewer)).feed
 
     def at(version: int, attempt: int, beat: int, state: JobState = JobState.PROCESSING) -> Any:
         class Row:
@@ -252,19 +250,41 @@ async def test_states_are_ordered_by_what_is_durable_and_an_end_is_never_held_ba
     assert not feed.is_newer(at(2, 1, 7, JobState.FAILED), at(3, 0, 0, JobState.QUEUED))
 
 
+async def test_who_watches_a_job_is_admitted_as_members_are_and_shown_it_as_it_is(
+    hub: Hub, resources: Resources, project: Project, viewer: Viewer
+) -> None:
+    [job] = await _jobs(resources, project, 1)
+    admin = Viewer(user_id="admin", scopes=frozenset(), is_admin=True)
+    with queries(resources.database) as seen:
+        assert [(await hub.job(job.id, each)).present.stamp for each in (viewer, admin)] == [job.stamp] * 2
+    assert len(seen) == 2
+    for stranger, job_id in ((Viewer(user_id="somebody", scopes=frozenset()), job.id), (viewer, "no such job")):
+        with pytest.raises(NotFound, match="no job"):
+            await hub.job(job_id, stranger)
+
+
 async def test_an_administrators_sight_rests_on_no_membership(hub: Hub, resources: Resources, project: Project) -> None:
     [job] = await _jobs(resources, project, 1)
     admin = Viewer(user_id="admin", scopes=frozenset(), is_admin=True)
-    stop = hub.log(project.id, admin, after=0, end=0).hold(lambda _refusal: None)
+    stops = [
+        hub.log(project.id, admin, after=0, end=0).hold(lambda _refusal: None),
+        (await hub.job(job.id, admin)).hold(lambda _refusal: None),
+    ]
     assert len(hub._members) == 0
-    stop()
-    assert job.state == JobState.QUEUED
+    for stop in stops:
+        stop()
 
 
 async def test_who_loses_a_membership_is_told_within_two_seconds_and_nobody_else(
-    hub: Hub, resources: Resources, project: Project
+    hub: Hub, resources: Resources, project: Project, viewer: Viewer
 ) -> None:
     [job] = await _jobs(resources, project, 1)
+    async with resources.work() as work:
+        user = User(email="b@example.org", name="B")
+        work.add(user)
+        await work.session.flush()
+        membership = Membership(project_id=project.id, user_id=user.id, role=Role.VIEWER)
+        work.add(membership)
     lost: list[tuple[str, str]] = []
     told = asyncio.Event()
 
@@ -272,14 +292,14 @@ async def test_who_loses_a_membership_is_told_within_two_seconds_and_nobody_else
         lost.append((name, str(refusal)))
         told.set()
 
-    async with resources.database.sessions() as session:
-        member = Viewer(user_id=(await session.scalars(select(User.id))).one(), scopes=frozenset())
     stops = [
-        hub.job(job, member).hold(lambda refusal: lose("member", refusal)),
-        hub.job(job, ANY).hold(lambda refusal: lose("stranger", refusal)),
+        (await hub.job(job.id, watcher)).hold(partial(lose, name))
+        for name, watcher in (("owner", viewer), ("member", Viewer(user_id=user.id, scopes=frozenset())))
     ]
+    async with resources.work() as work:
+        await work.delete(membership)
     async with asyncio.timeout(2):
         await told.wait()
-    assert [name for name, _ in lost] == ["stranger"]
+    assert [name for name, _ in lost] == ["member"]
     for stop in stops:
         stop()

@@ -1,9 +1,10 @@
 """Servers go away and come back under running processes: clients notice a delay, and nothing else."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,10 +53,14 @@ async def test_what_happens_while_redis_is_away_is_seen_all_the_same(
     async with (
         ada.socket() as socket,
         aclosing(ada.watch(WATCH_JOB, id=first)) as watching,
+        aclosing(ada.events(WATCH_JOB, id=first)) as events,
         aclosing(socket.subscribe(WATCH_PROJECT, id=project, after="0")) as log,
+        aclosing(ada.events(WATCH_PROJECT, id=project, after="0")) as log_events,
     ):
         await until(watching, state="PROCESSING")
+        await until(events, state="PROCESSING")
         kill(mortal.redis)
+        late = asyncio.create_task(_states(ada.watch(WATCH_JOB, id=first)))  # joins those who watch it already
         second = await pause(ada, project, 0.1)  # nobody hears of it
         await eventually(lambda: over(first))
         await eventually(lambda: over(second))
@@ -63,14 +68,20 @@ async def test_what_happens_while_redis_is_away_is_seen_all_the_same(
         await asyncio.to_thread(mortal.redis.wait)
         third = await pause(ada, project, 0.1)
         async with asyncio.timeout(10):
-            seen = [each["state"] async for each in watching]
-            told: list[tuple[str, str]] = []
-            while ("JOB_COMPLETED", third) not in told:
-                event = (await anext(log))["data"]["projectEvents"]
-                told.append((event["kind"], event["subjectId"]))
-    assert seen[-1] == "COMPLETED"
+            seen = [await _states(watching), await _states(events), await late]
+            told = [(await anext(log))["data"]["projectEvents"]]
+            while told[-1]["subjectId"] != third or told[-1]["kind"] != "JOB_COMPLETED":
+                told.append((await anext(log))["data"]["projectEvents"])
+            assert [await anext(log_events) for _ in told] == told
+    assert [states[-1] for states in seen] == ["COMPLETED"] * 3
+    assert seen[2][0] in {"PROCESSING", "COMPLETED"}
     for job in (first, second, third):
-        assert [kind for kind, subject in told if subject == job] == ["JOB_QUEUED", "JOB_STARTED", "JOB_COMPLETED"]
+        kinds = [event["kind"] for event in told if event["subjectId"] == job]
+        assert kinds == ["JOB_QUEUED", "JOB_STARTED", "JOB_COMPLETED"]
+
+
+async def _states(watching: AsyncGenerator[Any]) -> list[str]:
+    return [each["state"] async for each in watching]
 
 
 async def test_a_database_that_comes_back_finds_everybody_at_their_place(

@@ -5,7 +5,7 @@ import contextlib
 import socket
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import httpx
 import pytest
@@ -28,6 +28,9 @@ class Context:
     request_id: str
     sources: list["Context"]
     closed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def beside(self) -> "Context":
+        return replace(self)
 
     @contextmanager
     def source(self) -> Iterator[None]:
