@@ -279,6 +279,7 @@ class Work:
     async def retry(self, job: Job) -> None:
         """Let the locked head of a family start over, without the children it had."""
         job.retry(await self.now())
+        await line.line_up(self.session, [job])  # before it is flushed: one change of the row, not two
         await self.session.execute(delete(Job).where(Job.parent_id == job.id))
 
     async def keep_result(self, job: Job, result: dict[str, Any]) -> None:

@@ -105,10 +105,15 @@ def worker() -> None:
     settings = _settings()
     import uvloop
 
+    from reelgraph.memory import settle
     from reelgraph.process import WORKING
     from tasks.worker import run
 
-    uvloop.run(run(settings, ready=lambda: print(WORKING, flush=True)))
+    def ready() -> None:
+        settle()
+        print(WORKING, flush=True)
+
+    uvloop.run(run(settings, ready=ready))
 
 
 @app.command()

@@ -12,6 +12,7 @@ import uvicorn
 
 from persistence.settings import Settings
 from reelgraph.home import StartError
+from reelgraph.memory import settle
 from reelgraph.process import LISTENING
 
 _HOST, _PORT = "127.0.0.1", 8000
@@ -73,6 +74,11 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, draining: asyncio.Event) -> None:
         super().__init__(config)
         self._draining = draining
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin, and settle with all that there is then."""
+        await super().startup(sockets)
+        settle()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Tell live streams, which end by no other means, before waiting for them."""

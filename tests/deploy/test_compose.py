@@ -92,7 +92,10 @@ def test_every_pool_has_workers_of_its_own() -> None:
         for name, each in OURS.items()
         if each.definition["command"] == ["worker"]
     }
-    assert slots == {"render": {Pool.RENDER: 1, Pool.LIGHT: 0}, "light": {Pool.RENDER: 0, Pool.LIGHT: 4}}
+    assert slots == {
+        "render": {Pool.RENDER: 1, Pool.SPEECH: 0, Pool.LIGHT: 0},
+        "light": {Pool.RENDER: 0, Pool.SPEECH: 1, Pool.LIGHT: 4},
+    }
 
 
 @pytest.mark.parametrize("name", ["render", "light"])

@@ -92,7 +92,7 @@ async def test_a_failover_loses_neither_rings_nor_wake_ups(watched: Watched) -> 
         async with bells.listening():
             with bells.hung("a", heard.put_nowait):
                 await rung(bells)
-                await queue.wake([Pool.LIGHT])
+                await queue.wake({Pool.LIGHT: 1})
                 await woken.wait()
                 kill(watched.master)
                 while not (await redis_role(watched)):
@@ -100,7 +100,7 @@ async def test_a_failover_loses_neither_rings_nor_wake_ups(watched: Watched) -> 
                 await rung(bells)
                 woken.clear()
                 while not woken.is_set():
-                    await queue.wake([Pool.LIGHT])
+                    await queue.wake({Pool.LIGHT: 1})
                     await asyncio.sleep(0.05)
         receiving.cancel()
         await asyncio.gather(receiving, return_exceptions=True)

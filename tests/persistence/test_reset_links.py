@@ -52,5 +52,5 @@ async def test_what_is_said_first_after_a_reset_arrives(servers: embedded.Server
             await bells.ring(["topic"])
             await heard.get()
             await reset(proxy)
-            await queue.wake([Pool.LIGHT])
+            await queue.wake({Pool.LIGHT: 1})
             assert await redis.llen(f"{namespace}:wake:{Pool.LIGHT}") == 1
