@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
+from redis.asyncio.sentinel import MasterNotFoundError
 from redis.exceptions import RedisError
 
 from domain.kinds import Pool
@@ -104,7 +105,13 @@ async def test_a_failover_loses_neither_rings_nor_wake_ups(watched: Watched) -> 
                     await asyncio.sleep(0.05)
         receiving.cancel()
         await asyncio.gather(receiving, return_exceptions=True)
-        await redis.set("x", "1")
+        while True:
+            try:
+                await redis.set("x", "1")
+            except MasterNotFoundError:  # the sentinel has not made up its mind for good yet
+                await asyncio.sleep(0.05)
+            else:
+                break
     with Redis(port=watched.replica_port, password=SECRET) as client:
         assert client.get("x") == b"1"
 
