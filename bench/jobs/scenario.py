@@ -23,6 +23,7 @@ class Claims:
     slots: list[int]
     users: int
     projects_of_each: int
+    rounds: int
     shallow_rows: int
     deep_rows: int
     warm_seconds: float
