@@ -3,7 +3,7 @@
 # Nothing has to be activated: each target uses the virtual environment in .venv, and makes it first where it is missing.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up test test-browser chaos bench-jobs bench-live check schema console format lock clean
+.PHONY: help venv demo up test test-browser chaos fuzz-media bench-jobs bench-live check schema console format lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -50,6 +50,9 @@ test-browser: venv console/node_modules/.package-lock.json ## run the stories of
 
 chaos: venv ## let everything go wrong around a thousand jobs, and check that nothing shows, e.g. make chaos ARGS="--seed 2"
 	@$(TETHERED) $(BIN)/python -m tests.chaos.check $(ARGS)
+
+fuzz-media: venv ## damage media at random, and check that nothing comes of it, e.g. make fuzz-media ARGS="--minutes 10 --seed 2"
+	@$(TETHERED) $(BIN)/python -m tests.fuzz.media $(ARGS)
 
 bench-jobs: venv ## measure jobs against their goals: latency, claims, fairness, recovery, e.g. make bench-jobs ARGS=latency
 	@$(TETHERED) $(BIN)/python -m bench.jobs $(ARGS)

@@ -28,7 +28,7 @@ class Asset(Entity, Base):
     __table_args__ = (Index("ix_assets_project_id_created_at", "project_id", "created_at", "id"),)
 
     project_id: Mapped[str] = mapped_column(ForeignKey("projects.id", ondelete="CASCADE"))
-    object_id: Mapped[str] = mapped_column(ForeignKey("stored_objects.id"))
+    object_id: Mapped[str] = mapped_column(ForeignKey("stored_objects.id"), index=True)
     name: Mapped[str] = mapped_column(String(NAME_BYTES))
     content_type: Mapped[str] = mapped_column(String(200))
     size: Mapped[int] = mapped_column(BigInteger)
@@ -36,6 +36,8 @@ class Asset(Entity, Base):
     state: Mapped[AssetState] = mapped_column(default=AssetState.PROCESSING)
     rejection: Mapped[str | None] = mapped_column(String(1000), default=None)
     media: Mapped[dict[str, Any] | None] = mapped_column(default=None)
+    poster_id: Mapped[str | None] = mapped_column(ForeignKey("stored_objects.id"), index=True, default=None)
+    """A JPEG of one of its frames."""
     version: Mapped[int] = mapped_column(init=False)
 
     __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 - SQLAlchemy's own spelling
@@ -47,7 +49,7 @@ class Asset(Entity, Base):
 
     @property
     def kind(self) -> MediaKind | None:
-        """Video, image or audio; None until it is READY."""
+        """What it is to an edit; None until it is READY."""
         facts = self.facts
         return facts.kind if facts else None
 

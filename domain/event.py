@@ -1,6 +1,7 @@
 """What happened in a project: its log, told from the changes themselves so that nobody can forget to tell.
 
-Of a family of jobs only the head is told of: its children are how it works, not what happened.
+Of a family of jobs only the head is told of: its children are how it works, not what happened. Previews are not told of
+at all: looking changes nothing, and whoever looks closely looks many times a second.
 """
 
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from domain.asset import Asset, AssetState
 from domain.entity import Base, Worded
 from domain.job import Job, JobState
+from domain.kinds import JobKind
 from domain.membership import Membership
 from domain.project import Project
 
@@ -79,6 +81,10 @@ _ASSET_KINDS = {
 }
 
 
+def _is_told(job: Job) -> bool:
+    return job.parent_id is None and job.kind != JobKind.PREVIEW
+
+
 def added(entity: object) -> Iterator[Happening]:
     """What a new entity means for its project's log."""
     match entity:
@@ -88,7 +94,7 @@ def added(entity: object) -> Iterator[Happening]:
             yield Happening(entity.project_id, ProjectEventKind.ASSET_ADDED, entity.id)
             if kind := _ASSET_KINDS.get(entity.state):
                 yield Happening(entity.project_id, kind, entity.id)
-        case Job() if entity.parent_id is None:
+        case Job() if _is_told(entity):
             yield Happening(entity.project_id, _JOB_KINDS[entity.state], entity.id)
         case _:
             return
@@ -106,7 +112,7 @@ def changed(entity: object, fields: AbstractSet[str]) -> Iterator[Happening]:
             yield Happening(entity.project_id, ProjectEventKind.MEMBER_CHANGED, entity.user_id)
         case Asset() if "state" in fields and entity.state in _ASSET_KINDS:
             yield Happening(entity.project_id, _ASSET_KINDS[entity.state], entity.id)
-        case Job() if "state" in fields and entity.parent_id is None:
+        case Job() if "state" in fields and _is_told(entity):
             yield Happening(entity.project_id, _JOB_KINDS[entity.state], entity.id)
         case _:
             return

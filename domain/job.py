@@ -202,6 +202,11 @@ class Job(Entity, Base):
         """Whether one more worker that vanishes with it is one too many."""
         return self.losses >= MOST_LOSSES - 1
 
+    @property
+    def children_stand_alone(self) -> bool:
+        """Whether one of its children that fails takes no other along, and a retry leaves those that are completed."""
+        return self.kind == JobKind.RENDER_BATCH
+
     # What the world outside asks
 
     def cancel(self, now: datetime) -> None:
@@ -227,6 +232,10 @@ class Job(Entity, Base):
         self.started_at = self.ended_at = self.ends_by = None
         self.turn = None  # it goes to the end of the line, or retrying would be a way past others
         self._queue(now, wait=timedelta())
+
+    def give_up_key(self) -> None:
+        """Another job may be made by its idempotency key."""
+        self.idempotency_key = None
 
     def due(self) -> None:
         """Its time has come: it may be taken, and waits from that time on."""

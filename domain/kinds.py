@@ -1,9 +1,11 @@
 """The kinds of job: for each, what is asked (its spec) and what came of it (its result)."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Self
 
 from domain.entity import Worded
+from domain.template import assets_of, resolved
 from domain.timeline import Timeline
 
 LONGEST_PAUSE = 3600.0
@@ -14,6 +16,10 @@ class JobKind(Worded):
 
     INGEST = "INGEST", "Examine an uploaded file."
     RENDER = "RENDER", "Make a video of a project's timeline."
+    RENDER_PART = "RENDER_PART", "Make some of the pieces that a render lacks: its child."
+    RENDER_BATCH = "RENDER_BATCH", "Render a template once for each row of values; each render is its child."
+    PREPARE = "PREPARE", "Make an asset's sound and a small copy of its picture ready, for quick renders and previews."
+    PREVIEW = "PREVIEW", "Make a small picture, or clip, of a place in a timeline."
     PAUSE = "PAUSE", "Only take time: to try out a deployment's queue, workers and live updates."
 
 
@@ -100,10 +106,12 @@ class RenderSpec(Spec):
     output: dict[str, Any]
     name: str
     """The file name of the video to be."""
+    values: dict[str, str] = field(default_factory=dict[str, str])
+    """What was put in for the variables of the timeline, which has none any more."""
 
     def asked(self) -> dict[str, Any]:
-        """A client names the output; the timeline is whatever stands when the job is made."""
-        return {"output": self.output}
+        """A client names output and values; the timeline is whatever stands when the job is made."""
+        return {"output": self.output} | ({"values": self.values} if self.values else {})
 
     @property
     def asset_ids(self) -> frozenset[str]:
@@ -111,4 +119,83 @@ class RenderSpec(Spec):
         return Timeline.from_json(self.timeline).asset_ids
 
 
-SPECS: dict[JobKind, type[Spec]] = {spec.kind: spec for spec in (PauseSpec, IngestSpec, RenderSpec)}
+@dataclass(frozen=True, kw_only=True)
+class RenderPartSpec(Spec):
+    """Make these pieces of the parent's render, in this order."""
+
+    kind = JobKind.RENDER_PART
+    usual_pool = Pool.RENDER
+
+    keys: list[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenderBatchSpec(Spec):
+    """Render this template once for each row. It only waits for the renders, so it is light."""
+
+    kind = JobKind.RENDER_BATCH
+    usual_pool = Pool.LIGHT
+
+    timeline: dict[str, Any]
+    """With its variables."""
+    timeline_version: int
+    output: dict[str, Any]
+    rows: list[dict[str, Any]]
+    """As they were asked for: of each its `values`, and its `name` or None."""
+    names: list[str]
+    """The file names of the videos to be, all different."""
+
+    def asked(self) -> dict[str, Any]:
+        """A client names the output and the rows; the timeline is whatever stands when the job is made."""
+        return {"output": self.output, "rows": self.rows}
+
+    def renders(self) -> Iterator[RenderSpec]:
+        """What is asked of its children, in the order of the rows."""
+        template = Timeline.from_json(self.timeline)
+        for row, name in zip(self.rows, self.names, strict=True):
+            yield RenderSpec(
+                timeline=resolved(template, row["values"]).to_json(),
+                timeline_version=self.timeline_version,
+                output=self.output,
+                name=name,
+                values=row["values"],
+            )
+
+    @property
+    def asset_ids(self) -> frozenset[str]:
+        """The assets it needs."""
+        return assets_of(Timeline.from_json(self.timeline), *(row["values"] for row in self.rows))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareSpec(Spec):
+    """Make the pieces that belong to this asset."""
+
+    kind = JobKind.PREPARE
+    usual_pool = Pool.RENDER
+
+    asset_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreviewSpec(Spec):
+    """Show these frames of this timeline: one as a picture, or more as a clip."""
+
+    kind = JobKind.PREVIEW
+    usual_pool = Pool.LIGHT
+
+    timeline: dict[str, Any]
+    first: int
+    """The number of the first frame."""
+    count: int
+    """How many frames; 1 is a picture."""
+    width: int
+    """In pixels; the height follows from the canvas."""
+    format: str
+    """As what: of `domain.render`'s formats."""
+
+
+SPECS: dict[JobKind, type[Spec]] = {
+    spec.kind: spec
+    for spec in (PauseSpec, IngestSpec, RenderSpec, RenderPartSpec, RenderBatchSpec, PrepareSpec, PreviewSpec)
+}

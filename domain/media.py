@@ -16,6 +16,9 @@ class MediaKind(Worded):
     VIDEO = "VIDEO", "Moving pictures, with or without sound. An animated GIF is one too."
     IMAGE = "IMAGE", "A single picture."
     AUDIO = "AUDIO", "Sound; a cover picture in the file does not count."
+    CAPTIONS = "CAPTIONS", "Texts with their times: SubRip, WebVTT or ASS."
+    LUT = "LUT", "A table of colours, as .cube."
+    FONT = "FONT", "A font: TrueType or OpenType."
 
 
 CONTAINERS: Mapping[str, str] = MappingProxyType(
@@ -43,6 +46,18 @@ CONTAINERS: Mapping[str, str] = MappingProxyType(
 """The containers we take, and FFmpeg's demuxer for each. An allow-list: demuxers that open other files (concat, HLS,
 image sequences) must never be reached by an upload, whatever it claims to be."""
 
+TEXTS: Mapping[str, MediaKind] = MappingProxyType(
+    {
+        "srt": MediaKind.CAPTIONS,
+        "vtt": MediaKind.CAPTIONS,
+        "ass": MediaKind.CAPTIONS,
+        "cube": MediaKind.LUT,
+        "ttf": MediaKind.FONT,
+        "otf": MediaKind.FONT,
+    }
+)
+"""The forms we take of what is neither seen nor heard by itself. FFmpeg reads none of them as an input."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class MediaFacts:
@@ -50,7 +65,7 @@ class MediaFacts:
 
     kind: MediaKind
     container: str
-    """One of CONTAINERS."""
+    """One of CONTAINERS or of TEXTS."""
     video_codec: str | None = None
     audio_codec: str | None = None
     width: int | None = None
@@ -63,10 +78,21 @@ class MediaFacts:
     frame_rate: str | None = None
     """Frames a second as an exact fraction, e.g. "30000/1001"; the average where the rate varies."""
     duration_seconds: float | None = None
-    """From the first moment of the file to the end of its last frame (or sample); None for an image."""
+    """From the first moment of the file to the end of its last frame, sample or caption; None for what has no end."""
     frame_count: int | None = None
     channels: int | None = None
     sample_rate: int | None = None
+    cue_count: int | None = None
+    """Of captions."""
+    lut_size: int | None = None
+    """Of a table of colours: how many steps each of its three sides has."""
+    font_family: str | None = None
+    """The name that a font is asked for by."""
+    font_weight: int | None = None
+    """400 is regular, 700 bold."""
+    font_italic: bool | None = None
+    font_height: float | None = None
+    """From the highest to the lowest that a font reserves for a line, in ems."""
 
     @property
     def has_sound(self) -> bool:

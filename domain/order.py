@@ -75,6 +75,8 @@ class Child:
 
     spec: Spec
     weight: float = 1.0
+    number: int | None = None
+    """Its place, where that is not the one among its siblings of this fork."""
 
     def place(self, parent: Job, number: int, now: datetime) -> tuple[Job, JobPayload]:
         """The job and what lies beside it: for the same user, of the same priority, and due when its parent is."""
@@ -86,7 +88,7 @@ class Child:
             queued_at=now,
             parent_id=parent.id,
             root_id=parent.root_id or parent.id,
-            place=number,
+            place=number if self.number is None else self.number,
             weight=self.weight,
             priority=parent.priority,
             ends_by=parent.ends_by,

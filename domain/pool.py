@@ -41,6 +41,8 @@ class WorkerPresence(Base):
     name: Mapped[str] = mapped_column(String(200), primary_key=True)
     pools: Mapped[dict[str, Any]]
     """How many slots it has in each pool."""
+    tools: Mapped[dict[str, Any] | None] = mapped_column(default=None)
+    """What it makes things with (`domain.render.scene.Tools`); None if it makes none."""
     draining: Mapped[bool] = mapped_column(default=False)
     """Whether it finishes what it has, and claims nothing more."""
     started_at: Mapped[datetime] = mapped_column(server_default=func.now(), init=False)

@@ -89,6 +89,21 @@ class RenderAlreadyActive(Refusal):
 
 
 @dataclass(eq=False)
+class PreviewFailed(Refusal):
+    """The preview could not be made, by job {job_id}: {problem} Ask again to have it tried again."""
+
+    job_id: str
+    problem: str
+
+
+@dataclass(eq=False)
+class TooManyPreviews(Refusal):
+    """{limit} previews of yours are waiting already. Ask again when some of them are there."""
+
+    limit: int
+
+
+@dataclass(eq=False)
 class IdempotencyKeyReused(Refusal):
     """The idempotency key was used for another request, which made job {job_id}. Use a fresh key."""
 

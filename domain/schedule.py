@@ -17,7 +17,7 @@ from domain.media import MediaFacts
 from domain.order import Order
 from domain.project import Project
 from domain.refusals import InvalidInput, Refusal, StaleVersion, TimelineEmpty, TimelineInvalid, TooManySchedules
-from domain.render import Output, OutputPreset
+from domain.render.output import Output, OutputPreset
 from domain.user import NAME_LENGTH, User, clean_name
 from domain.viewer import Right, Role, Scope, Viewer
 
@@ -87,7 +87,8 @@ class RenderStart(Start):
         """Refuse an output that nobody can make."""
         if isinstance(self.output, Output):
             for problem in self.output.problems():
-                raise InvalidInput(path=f"start.render.output.custom.{problem.path}", problem=problem.message)
+                where = f"start.render.output.{self.output.choice}.{problem.path}"
+                raise InvalidInput(path=where, problem=problem.message)
 
     def order(self, project: Project, standing: Standing, *, user_id: str) -> Order:
         """As startRender does."""

@@ -30,7 +30,7 @@ worded(MediaKind)
 class MediaFactsFace:
     """What was found in a file."""
 
-    kind: auto = said("Video, image or audio.")
+    kind: auto = said("What it is to an edit.")
     container: auto = said("The format of the file.")
     video_codec: auto = said("How its picture is encoded.")
     audio_codec: auto = said("How its sound is encoded.")
@@ -38,10 +38,15 @@ class MediaFactsFace:
     height: auto = said("In pixels, as displayed.")
     rotation: auto = said("By how many degrees the stored picture is turned for display.")
     frame_rate: auto = said("Frames a second, as an exact fraction.")
-    duration_seconds: auto = said("How long it is; null for an image.")
+    duration_seconds: auto = said("How long it is; null for what has no end, such as an image.")
     frame_count: auto = said("How many frames it has.")
     channels: auto = said("How many channels of sound.")
     sample_rate: auto = said("Samples of sound a second.")
+    cue_count: auto = said("Of captions: how many texts there are.")
+    lut_size: auto = said("Of a table of colours: how many steps each of its sides has.")
+    font_family: auto = said("Of a font: the name of its family.")
+    font_weight: auto = said("Of a font: how heavy it is; 400 is regular, 700 bold.")
+    font_italic: auto = said("Of a font: whether its letters are slanted.")
 
 
 @face(Asset)
@@ -51,7 +56,7 @@ class AssetFace(Node):
     name: auto = said("Its file name.")
     state: auto = said("Whether it can be used.")
     rejection: auto = said("Why it cannot be used.")
-    kind: MediaKind | None = said("Video, image or audio; null until it is READY.")
+    kind: MediaKind | None = said("What it is to an edit; null until it is READY.")
     facts: MediaFactsFace | None = said("What was found in it; null until it is READY.")
     content_type: auto = said("Its media type.")
     size: Long = said("In bytes.")
@@ -82,12 +87,26 @@ class AssetFace(Node):
             stored.key,
             filename=self.name,
             content_type=self.content_type,
-            expires_at=_until(datetime.now(UTC), resources.settings.download_hours),
+            expires_at=until(datetime.now(UTC), resources.settings.download_hours),
             inline=inline,
         )
 
+    @strawberry.field(description="A JPEG of one of its frames, for some hours; of what was rendered with a poster.")
+    async def poster_url(self: Any, info: Info) -> str | None:
+        if self.poster_id is None:
+            return None
+        stored = await info.context.loaders.get(StoredObject, self.poster_id)
+        resources = info.context.resources
+        return stored and resources.storage.download_url(
+            stored.key,
+            filename=f"{self.name}.jpg",
+            content_type="image/jpeg",
+            expires_at=until(datetime.now(UTC), resources.settings.download_hours),
+            inline=True,
+        )
 
-def _until(now: datetime, hours: float) -> datetime:
+
+def until(now: datetime, hours: float) -> datetime:
     """The end of a URL's life, the same for an hour at a time: caches then see the same URL again."""
     hour = 3600
     return datetime.fromtimestamp(-(-(now.timestamp() + hours * hour) // hour) * hour, UTC)
@@ -153,6 +172,5 @@ class AssetMutations:
                 raise AssetInUse(job_id=job_id)
             await work.uploads_of(seen.id)
             asset = await work.asset(context.me, seen.id, Right.EDIT)
-            await work.doom(asset.object_id)
-            await work.delete(asset)
+            await work.delete_asset(asset)
         return Deleted(id=input.id)

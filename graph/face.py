@@ -27,10 +27,10 @@ def said(sentence: str, **options: Any) -> Any:
     return strawberry.field(description=sentence, metadata=SAME_FOR_ALL, **options)
 
 
-def worded(enum: W) -> W:
+def worded(enum: W, *, name: str | None = None) -> W:
     """Show an enum of the domain, each value with its own sentence."""
     assert isinstance(enum, EnumMeta)  # noqa: S101 - for the type checker: Worded is an enum
-    shown: Any = strawberry.enum(enum, description=_sentence(enum))
+    shown: Any = strawberry.enum(enum, name=name, description=sentence(enum))
     for value, member in zip(shown.__strawberry_definition__.values, enum, strict=True):
         value.description = member.sentence
     return enum
@@ -49,7 +49,7 @@ def face(entity: type, *, name: str | None = None) -> Callable[[type[T]], type[T
             return isinstance(value, (entity, cls))
 
         cls.is_type_of = staticmethod(is_type_of)  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]  # what Strawberry looks for
-        return strawberry.type(cls, name=name or entity.__name__, description=_sentence(cls))
+        return strawberry.type(cls, name=name or entity.__name__, description=sentence(cls))
 
     return made
 
@@ -58,7 +58,8 @@ def _plain(annotation: Any) -> Any:
     return get_args(annotation)[0] if get_origin(annotation) is Mapped else annotation
 
 
-def _sentence(cls: type) -> str:
+def sentence(cls: type) -> str:
+    """What a class says of itself, on one line."""
     if not cls.__doc__:
         raise TypeError(f"{cls.__name__} has no docstring for clients to read")
     return " ".join(cls.__doc__.split())

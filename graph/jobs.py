@@ -26,6 +26,7 @@ from domain.viewer import Right, Scope
 from graph.context import Info
 from graph.face import Node, face, said, worded
 from graph.guard import mutation, query, scoped, signed_in, subscription
+from graph.outputs import VerificationFace
 from graph.pages import After, Before, Connection, First, Last, connection
 from graph.transport.live import State
 from graph.transport.sharing import SAME_FOR_ALL
@@ -168,6 +169,16 @@ class JobFace(Node):
         return await info.context.loaders.get(Asset, self.asset_id)
 
     @strawberry.field(
+        description="What was checked of the file before it was published; null for all but completed renders.",
+        metadata=SAME_FOR_ALL,
+    )
+    async def verification(self: Any, info: Info) -> VerificationFace | None:
+        if self.kind is not JobKind.RENDER or self.state is not JobState.COMPLETED:
+            return None
+        result = await info.context.loaders.result(self.id) or {}
+        return VerificationFace.of(result["verification"]) if "verification" in result else None
+
+    @strawberry.field(
         description="Who asked for it; null when they are gone.", graphql_type=UserFace | None, metadata=SAME_FOR_ALL
     )
     async def user(self: Any, info: Info) -> User | None:
@@ -239,13 +250,15 @@ class JobQueries:
         last: Last = None,
         before: Before = None,
     ) -> Connection[Job]:
-        """The jobs of a project, newest first; those that are parts of others are among their `children`."""
+        """The jobs of a project, newest first; those that are parts of others are among their `children`.
+
+        Previews are left out unless they are asked for by their kind.
+        """
         await info.context.must_see(project_id)
         where = [Job.project_id == project_id, Job.parent_id.is_(None)]
         if state:
             where.append(Job.state == state)
-        if kind:
-            where.append(Job.kind == kind)
+        where.append(Job.kind == kind if kind else Job.kind != JobKind.PREVIEW)
         return await connection(info, Job, and_(*where), first=first, after=after, last=last, before=before)
 
 

@@ -9,6 +9,7 @@ from strawberry.dataloader import DataLoader
 from domain.attempt import Attempt
 from domain.entity import Entity
 from domain.job import Job
+from domain.timeline import Timeline
 from domain.viewer import Role
 from persistence.reads import Reads
 
@@ -25,6 +26,8 @@ class Loaders:
         self._roles: DataLoader[tuple[str, str], Role | None] = DataLoader(self._load_roles)
         self._asset_jobs: DataLoader[str, Job | None] = _loader(reads.asset_jobs)
         self._attempts: DataLoader[str, list[Attempt]] = _loader(reads.attempts)
+        self._results: DataLoader[str, dict[str, Any] | None] = _loader(self._load_results)
+        self._timelines: DataLoader[str, Timeline | None] = _loader(reads.timelines)
         self._active_renders: DataLoader[str, Job | None] = _loader(reads.active_renders)
 
     async def get(self, entity: type[E], entity_id: str | None) -> E | None:
@@ -48,9 +51,21 @@ class Loaders:
         """The attempts at the job that have ended."""
         return await self._attempts.load(job_id)
 
+    async def result(self, job_id: str) -> dict[str, Any] | None:
+        """What came of the job; None while nothing has."""
+        return await self._results.load(job_id)
+
+    async def timeline(self, version_id: str) -> Timeline | None:
+        """The edit of this version of a timeline; None when it was just forgotten."""
+        return await self._timelines.load(version_id)
+
     async def active_render(self, project_id: str) -> Job | None:
         """The project's render that has not ended."""
         return await self._active_renders.load(project_id)
+
+    async def _load_results(self, job_ids: Sequence[str]) -> list[dict[str, Any] | None]:
+        results = await self.reads.results(job_ids)
+        return [results.get(each) for each in job_ids]
 
     async def _load_roles(self, keys: list[tuple[str, str]]) -> list[Role | None]:
         found: dict[tuple[str, str], Role | None] = {}

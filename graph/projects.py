@@ -1,6 +1,6 @@
 """Projects: founding them, naming them, setting their timeline, ending them."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import strawberry
 from sqlalchemy import and_, select
@@ -8,11 +8,13 @@ from strawberry import auto
 
 from domain.asset import Asset
 from domain.job import Job
+from domain.kinds import JobKind
 from domain.membership import Membership
 from domain.project import Project
 from domain.refusals import InvalidInput, NotFound, StaleVersion, TimelineInvalid
 from domain.schedule import Schedule
 from domain.timeline import Timeline
+from domain.timeline_version import TimelineVersion
 from domain.viewer import Right, Role, Scope
 from graph.assets import AssetFace
 from graph.context import Info
@@ -24,6 +26,11 @@ from graph.pages import After, Before, Connection, First, Last, connection
 from graph.schedules import ScheduleFace
 from graph.timelines import TimelineFace, TimelineInput
 from graph.users import Deleted
+
+if TYPE_CHECKING:
+    from graph.timeline_history import TimelineVersionFace
+
+VersionFace: TypeAlias = Annotated["TimelineVersionFace", strawberry.lazy("graph.timeline_history")]
 
 
 @face(Project)
@@ -40,6 +47,16 @@ class ProjectFace(Node):
     async def my_role(self: Any, info: Info) -> Role | None:
         return await info.context.role_in(self.id)
 
+    @strawberry.field(
+        description="The timelines it has had, the present one first; as many as are remembered.",
+        graphql_type=Connection[VersionFace],
+    )
+    async def timeline_versions(
+        self: Any, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
+    ) -> Connection[TimelineVersion]:
+        where = TimelineVersion.project_id == self.id
+        return await connection(info, TimelineVersion, where, first=first, after=after, last=last, before=before)
+
     @strawberry.field(description="Who belongs to it.", graphql_type=Connection[MembershipFace])
     async def members(
         self: Any, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
@@ -54,11 +71,11 @@ class ProjectFace(Node):
         where = Asset.project_id == self.id
         return await connection(info, Asset, where, first=first, after=after, last=last, before=before)
 
-    @strawberry.field(description="Its jobs.", graphql_type=Connection[JobFace])
+    @strawberry.field(description="Its jobs, without previews.", graphql_type=Connection[JobFace])
     async def jobs(
         self: Any, info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
     ) -> Connection[Job]:
-        where = and_(Job.project_id == self.id, Job.parent_id.is_(None))
+        where = and_(Job.project_id == self.id, Job.parent_id.is_(None), Job.kind != JobKind.PREVIEW)
         return await connection(info, Job, where, first=first, after=after, last=last, before=before)
 
     @strawberry.field(description="What starts jobs in it by itself.", graphql_type=Connection[ScheduleFace])
@@ -186,5 +203,12 @@ class ProjectMutations:
             project = await work.project(info.context.me, input.project_id, Right.EDIT)
             timeline: Timeline = input.timeline.value()
             facts = await work.facts(project.id, timeline.asset_ids)
-            project.set_timeline(timeline, facts, expected_version=input.expected_version)
+            version = project.set_timeline(
+                timeline,
+                facts,
+                expected_version=input.expected_version,
+                user_id=info.context.me.user_id,
+                now=await work.now(),
+            )
+            await work.keep_timeline(version)
         return project

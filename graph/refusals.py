@@ -125,6 +125,17 @@ class RenderAlreadyActive(Refusal):
         return await info.context.loaders.get(Job, self.job_id)
 
 
+@refusal(domain.PreviewFailed)
+class PreviewFailed(Refusal):
+    job_id: strawberry.ID = said("The job that failed.")
+    problem: str = said("Why.")
+
+
+@refusal(domain.TooManyPreviews)
+class TooManyPreviews(Refusal):
+    limit: int = said("How many may wait.")
+
+
 @refusal(domain.IdempotencyKeyReused)
 class IdempotencyKeyReused(Refusal):
     job_id: strawberry.ID = said("The job that the key made.")

@@ -12,7 +12,7 @@ from domain.cron import Cron
 from domain.job import Job, Priority
 from domain.project import Project
 from domain.refusals import InvalidInput, NotFound, StaleVersion, TooManySchedules
-from domain.render import Output, OutputPreset
+from domain.render.output import Output, OutputPreset
 from domain.schedule import PauseStart, RenderStart, Schedule, SchedulePauseReason, Start
 from domain.user import User
 from domain.viewer import Right, Scope
@@ -20,8 +20,8 @@ from graph.context import Info
 from graph.face import Node, face, said, worded
 from graph.guard import mutation, query, scoped, signed_in
 from graph.jobs import JobFace
+from graph.outputs import CustomOutputFace, GifOutputFace, OutputInput, SoundOutputFace, StillOutputFace
 from graph.pages import take_page
-from graph.renders import OutputInput
 from graph.users import Deleted, UserFace
 from persistence.work import Work
 
@@ -49,7 +49,7 @@ class ScheduledRenderInput:
 
     def value(self) -> Start:
         """The domain's value."""
-        return RenderStart.of(self.output.asked())
+        return RenderStart.of(self.output.asked("start.render.output"))
 
 
 @strawberry.input(description="A job that only takes time.")
@@ -118,16 +118,6 @@ class DeleteScheduleInput:
 # What clients read
 
 
-@face(Output, name="CustomOutput")
-class OutputFace:
-    """A size and a codec of one's own."""
-
-    codec: auto = said("How the picture is compressed.")
-    width: auto = said("In pixels.")
-    height: auto = said("In pixels.")
-    crf: auto = said("Quality: 0 (best, largest) to 51.")
-
-
 @face(RenderStart, name="ScheduledRender")
 class ScheduledRenderFace:
     """A render of the timeline as it stands by then."""
@@ -136,9 +126,29 @@ class ScheduledRenderFace:
     def preset(self: Any) -> OutputPreset | None:
         return self.output if isinstance(self.output, OutputPreset) else None
 
-    @strawberry.field(description="The output of one's own; null for a preset.", graphql_type=OutputFace | None)
+    @strawberry.field(
+        description="The movie of one's own; null for a preset, and for what is no movie.",
+        graphql_type=CustomOutputFace | None,
+    )
     def custom(self: Any) -> Output | None:
-        return self.output if isinstance(self.output, Output) else None
+        return _chosen(self, "custom")
+
+    @strawberry.field(description="The GIF, if it is one.", graphql_type=GifOutputFace | None)
+    def gif(self: Any) -> Output | None:
+        return _chosen(self, "gif")
+
+    @strawberry.field(description="The still, if it is one.", graphql_type=StillOutputFace | None)
+    def still(self: Any) -> Output | None:
+        return _chosen(self, "still")
+
+    @strawberry.field(description="The sound alone, if it is that.", graphql_type=SoundOutputFace | None)
+    def sound(self: Any) -> Output | None:
+        return _chosen(self, "sound")
+
+
+def _chosen(start: RenderStart, choice: str) -> Output | None:
+    output = start.output
+    return output if isinstance(output, Output) and output.choice == choice else None
 
 
 @face(PauseStart, name="ScheduledPause")

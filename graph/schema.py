@@ -11,12 +11,16 @@ from graph.guard import undescribed, unsealed
 from graph.jobs import JobFace, JobMutations, JobQueries, JobSubscriptions
 from graph.members import MemberMutations, MembershipFace
 from graph.nodes import NodeQueries
+from graph.previews import PreviewQueries
 from graph.projects import ProjectFace, ProjectMutations, ProjectQueries
 from graph.queues import QueueMutations, QueueQueries, QueueSubscriptions
 from graph.refusals import handlers
+from graph.render_plans import RenderPlanQueries
 from graph.renders import RenderMutations
 from graph.scalars import SCALARS
 from graph.schedules import ScheduleFace, ScheduleMutations, ScheduleQueries
+from graph.templates import TemplateMutations
+from graph.timeline_history import HistoryMutations
 from graph.uploads import UploadFace, UploadMutations, UploadQueries
 from graph.users import UserFace, UserMutations, UserQueries
 
@@ -30,6 +34,8 @@ class Query(
     UploadQueries,
     JobQueries,
     ScheduleQueries,
+    PreviewQueries,
+    RenderPlanQueries,
     QueueQueries,
 ):
     """The root of queries."""
@@ -38,10 +44,12 @@ class Query(
 @strawberry.type(description="Everything that can be done. Each answers with the thing, or with a typed refusal.")
 class Mutation(
     ProjectMutations,
+    HistoryMutations,
     MemberMutations,
     UploadMutations,
     AssetMutations,
     RenderMutations,
+    TemplateMutations,
     JobMutations,
     ScheduleMutations,
     QueueMutations,

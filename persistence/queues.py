@@ -190,13 +190,21 @@ async def resume(work: Work, pool: Pool) -> None:
 # Presence
 
 
-async def present(database: Database, name: str, slots: Mapping[Pool, int], *, draining: bool = False) -> None:
+async def present(
+    database: Database,
+    name: str,
+    slots: Mapping[Pool, int],
+    *,
+    draining: bool = False,
+    tools: dict[str, Any] | None = None,
+) -> None:
     """Say that a worker is there, with so many slots in each pool. Once said every PRESENT_SECONDS."""
     said = upsert(WorkerPresence).values(
-        name=name, pools={pool.value: n for pool, n in slots.items()}, draining=draining
+        name=name, pools={pool.value: n for pool, n in slots.items()}, draining=draining, tools=tools
     )
     said = said.on_conflict_do_update(
-        index_elements=[WorkerPresence.name], set_={"seen_at": _NOW, "draining": draining, "pools": said.excluded.pools}
+        index_elements=[WorkerPresence.name],
+        set_={"seen_at": _NOW, "draining": draining, "pools": said.excluded.pools, "tools": said.excluded.tools},
     )
     async with database.sessions() as session, session.begin():
         # It is said again in a moment: nobody need wait for a disk.

@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.orm import aliased
 
 from domain.asset import Asset
+from domain.asset_text import AssetText
 from domain.attempt import Attempt
 from domain.entity import Entity
 from domain.event import ProjectEvent, ProjectLog
@@ -23,6 +24,8 @@ from domain.order import JobPayload
 from domain.project import Project
 from domain.refusals import InvalidInput
 from domain.schedule import Schedule
+from domain.timeline import Timeline
+from domain.timeline_version import TimelineVersion
 from domain.upload import Upload
 from domain.user import User
 from domain.viewer import Role
@@ -154,11 +157,27 @@ class Reads:
 
     async def asset_jobs(self, asset_ids: Sequence[str]) -> list[Job | None]:
         """The newest job that made or examined each of these assets."""
-        query = select(Job).where(Job.asset_id.in_(set(asset_ids))).ext(distinct_on(Job.asset_id))
+        query = select(Job).where(Job.asset_id.in_(set(asset_ids)), Job.kind != JobKind.PREPARE)
+        query = query.ext(distinct_on(Job.asset_id))
         query = query.order_by(Job.asset_id, Job.created_at.desc())
         async with self._sessions() as session:
             newest = {job.asset_id: job for job in await session.scalars(query)}
         return [newest.get(each) for each in asset_ids]
+
+    async def timelines(self, version_ids: Sequence[str]) -> list[Timeline | None]:
+        """What each of these versions of timelines was; None for those that are forgotten."""
+        among = any_(literal(sorted(set(version_ids)), ARRAY(String)))
+        query = select(TimelineVersion.id, TimelineVersion.timeline_json).where(TimelineVersion.id == among)
+        async with self._sessions() as session:
+            there = {row.id: Timeline.from_json(row.timeline_json) for row in await session.execute(query)}
+        return [there.get(each) for each in version_ids]
+
+    async def texts(self, asset_ids: Collection[str]) -> dict[str, str]:
+        """What those of these assets say that are text."""
+        among = any_(literal(sorted(set(asset_ids)), ARRAY(String)))
+        query = select(AssetText.asset_id, AssetText.text).where(AssetText.asset_id == among)
+        async with self._sessions() as session:
+            return {row.asset_id: row.text for row in await session.execute(query)}
 
     async def active_renders(self, project_ids: Sequence[str]) -> list[Job | None]:
         """The render of each of these projects that has not ended."""

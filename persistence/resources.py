@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import cached_property
 
 from persistence.database import Database
 from persistence.feed import Doorbells, redis_opened
@@ -12,6 +13,7 @@ from persistence.reads import Reads
 from persistence.settings import Settings
 from persistence.storage import Storage
 from persistence.storage.local import LocalStorage
+from persistence.tooling import Tooling
 from persistence.work import Work, transaction
 
 
@@ -31,6 +33,11 @@ class Resources:
         async with transaction(self.database.sessions()) as work:
             yield work
         await asyncio.gather(self.queue.wake(work.wakes), self.doorbells.ring(work.rings))
+
+    @cached_property
+    def tooling(self) -> Tooling:
+        """What the workers make things with."""
+        return Tooling(self.database)
 
     def reads(self) -> Reads:
         """Look-ups for one operation."""

@@ -197,12 +197,22 @@ class Settings:
     """How long a running job may stay silent before another worker takes it over."""
     render_slots: int = _setting(_number(0, 256), 1)
     """Jobs of the render pool that one worker runs at once; 0 keeps it out of the pool."""
+    render_threads: int = _setting(_number(1, 64), 4)
+    """Threads of one video encoder. They shape the bytes: the same for all workers, or nothing fits together."""
+    render_nvenc: bool = _setting(_flag, False)
+    """Whether NVIDIA's encoder is used for the codecs that it knows; the same for all workers."""
     speech_slots: int = _setting(_number(0, 256), 1)
     """Jobs of the speech pool that one worker runs at once; 0 keeps it out of the pool."""
     light_slots: int = _setting(_number(0, 256), 4)
     """Jobs of the light pool (probes, small things) that one worker runs at once."""
+    render_cache_bytes: int = _setting(_number(0, 2**50), 20 * 2**30)
+    """How much of what renders have made is kept for later ones, in each project; 0: no longer than it is needed."""
     ffmpeg_binary: str | None = _setting(_text, None)
     """The ffmpeg to use; if not said, the one that came with the imageio-ffmpeg wheel, then one on PATH."""
+    child_memory_bytes: int = _setting(_number(2**28, 2**43), 8 * 2**30)
+    """The most memory that one ffmpeg may take for itself."""
+    originals_cache_bytes: int = _setting(_number(0, 2**50), 50 * 2**30)
+    """How many bytes of originals a machine keeps at hand beyond their use; 0 keeps none. Unused with local storage."""
     attempt_hours: float = _setting(_number(0.0001, 24 * 7, float), 6.0)
     """The longest that one attempt at a job may take; then it has failed."""
     job_hours: float = _setting(_number(0.0001, 24 * 30, float), 24.0)

@@ -2,8 +2,8 @@
 
 What to ring, whom to wake, what to tell the project's log and what becomes of a job's family are derived from the
 flush, so that nobody can forget them. Locks are taken in one order, which is what keeps two transactions from waiting
-for each other: project, schedule, job (parents before their children), upload, asset, membership, user, stored object,
-and the log's counter last of all. Skip what you do not need.
+for each other: project, schedule, job (parents before their children), upload, asset, membership, user, piece, stored
+object, and the log's counter last of all. Skip what you do not need.
 """
 
 from collections import Counter
@@ -18,31 +18,35 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     String,
+    any_,
     bindparam,
     delete,
     event,
     func,
     insert,
     inspect,
+    literal,
     select,
     text,
     update,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased, undefer
 
 from domain.asset import Asset, AssetState
 from domain.attempt import Failure
 from domain.entity import Base, Entity
 from domain.event import Happening, added, changed, removed
 from domain.job import ENDED, Job, JobState, Terms
-from domain.kinds import JobKind, Pool, RenderSpec
+from domain.kinds import SPECS, JobKind, Pool, RenderBatchSpec, RenderSpec
 from domain.media import MediaFacts
 from domain.membership import Membership
 from domain.order import Child, JobPayload, Order
+from domain.piece import Piece
 from domain.project import Project
 from domain.refusals import NotFound
 from domain.stored import StoredObject
+from domain.timeline_version import MOST_VERSIONS, TimelineVersion
 from domain.upload import Upload
 from domain.user import User
 from domain.viewer import Right, Role, Viewer
@@ -211,9 +215,16 @@ class Work:
 
     async def facts(self, project_id: str, asset_ids: Iterable[str]) -> dict[str, MediaFacts | None]:
         """What is known of these assets of the project; those that are not there are left out."""
-        query = select(Asset.id, Asset.media).where(Asset.project_id == project_id, Asset.id.in_(set(asset_ids)))
+        among = any_(literal(sorted(set(asset_ids)), ARRAY(String)))  # one parameter, however many there are
+        query = select(Asset.id, Asset.media).where(Asset.project_id == project_id, Asset.id == among)
         rows = (await self.session.execute(query)).all()
         return {asset_id: MediaFacts.from_json(media) if media else None for asset_id, media in rows}
+
+    async def timeline_version(self, project_id: str, number: int) -> TimelineVersion | None:
+        """A timeline that the project has had, with all that is in it; None if it never was, or is forgotten."""
+        query = select(TimelineVersion).options(undefer(TimelineVersion.timeline_json))
+        where = (TimelineVersion.project_id == project_id, TimelineVersion.number == number)
+        return await self.session.scalar(query.where(*where))
 
     async def active_render(self, project_id: str) -> str | None:
         """The id of the render that has not ended in a locked project."""
@@ -228,13 +239,13 @@ class Work:
     async def job_that_needs(self, asset: Asset) -> str | None:
         """The id of a job that has not ended and would miss the asset; all such jobs of its project are locked."""
         for job in await self.active_jobs(asset.project_id):
-            if job.asset_id == asset.id:
+            if job.asset_id == asset.id and job.kind != JobKind.PREPARE:  # that one is for the asset's sake only
                 return job.id
-            if (
-                job.kind == JobKind.RENDER
-                and asset.id in RenderSpec.from_json((await self.payload(job.id)).spec).asset_ids
-            ):
-                return job.id
+            # What the renders of a batch need, the batch needs.
+            if job.kind in {JobKind.RENDER, JobKind.RENDER_BATCH} and job.parent_id is None:
+                spec = SPECS[job.kind].from_json((await self.payload(job.id)).spec)
+                if isinstance(spec, RenderSpec | RenderBatchSpec) and asset.id in spec.asset_ids:
+                    return job.id
         return None
 
     async def active_jobs(self, project_id: str) -> list[Job]:
@@ -277,10 +288,13 @@ class Work:
             await self.session.execute(_KEEP_SPECS, beside)
 
     async def retry(self, job: Job) -> None:
-        """Let the locked head of a family start over, without the children it had."""
+        """Let the locked head of a family start over, without the children it had, but for those that stand alone."""
         job.retry(await self.now())
         await line.line_up(self.session, [job])  # before it is flushed: one change of the row, not two
-        await self.session.execute(delete(Job).where(Job.parent_id == job.id))
+        going = Job.parent_id == job.id
+        if job.children_stand_alone:
+            going &= Job.state != JobState.COMPLETED
+        await self.session.execute(delete(Job).where(going))
 
     async def keep_result(self, job: Job, result: dict[str, Any]) -> None:
         """Note what came of the locked job."""
@@ -295,9 +309,43 @@ class Work:
         if stored := await self.locked(StoredObject, object_id):
             stored.doom(await self.now())
 
+    async def keep_timeline(self, version: TimelineVersion) -> None:
+        """Keep a new version of a locked project's timeline, and forget the oldest of too many."""
+        self.add(version)
+        forgotten = delete(TimelineVersion).where(
+            TimelineVersion.project_id == version.project_id, TimelineVersion.number <= version.number - MOST_VERSIONS
+        )
+        await self.session.execute(forgotten.execution_options(synchronize_session=False))
+
     async def delete(self, entity: Base) -> None:
         """Remove the row."""
         await self.session.delete(entity)
+
+    async def remove_pieces(self, going: Select[str]) -> int:
+        """Remove the pieces of these objects, which the query locks, and doom the objects. Returns how many.
+
+        In bulk, unlike all else: there may be thousands, and nobody is to hear of it.
+        """
+        ids = (await self.session.scalars(going)).all()
+        gone = any_(literal(ids, ARRAY(String)))
+        for each in (
+            delete(Piece).where(Piece.object_id == gone),
+            update(StoredObject).where(StoredObject.id == gone).values(doomed_at=await self.now()),
+        ):
+            await self.session.execute(each.execution_options(synchronize_session=False))
+        return len(ids)
+
+    async def delete_asset(self, asset: Asset) -> None:
+        """Remove a locked asset that no job needs, with the pieces that are its own."""
+        for job in await self._active((Job.kind == JobKind.PREPARE) & (Job.asset_id == asset.id)):
+            job.cancel(await self.now())
+        # From here on nobody adds a piece to it.
+        await self.session.execute(select(Asset.id).where(Asset.id == asset.id).with_for_update())
+        own = select(Piece.object_id).where(Piece.asset_id == asset.id).order_by(Piece.key)
+        await self.remove_pieces(own.with_for_update())
+        for object_id in filter(None, (asset.object_id, asset.poster_id)):
+            await self.doom(object_id)
+        await self.delete(asset)
 
     async def delete_project(self, project: Project) -> None:
         """Remove a locked project with all that is in it: jobs are cancelled, objects doomed, then rows go."""
@@ -309,6 +357,10 @@ class Work:
         inside: tuple[InstrumentedAttribute[str], ...] = (Upload.project_id, Asset.project_id, Membership.project_id)
         for column in inside:
             await self.session.execute(select(column).where(column == project.id).with_for_update())
+        # And nobody keeps a piece, whose object would not be among those that are doomed.
+        await self.session.execute(select(Project.id).where(Project.id == project.id).with_for_update())
+        pieces = select(Piece.key).where(Piece.project_id == project.id).order_by(Piece.key)
+        await self.session.execute(pieces.with_for_update())
         self.rings |= {project.id, log_topic(project.id)}
         await self.session.execute(
             update(StoredObject)
@@ -383,7 +435,7 @@ class Work:
         parent = await self.locked(Job, child.parent_id or "")
         if parent is None or not parent.waits_for_children:
             return
-        if child.state == JobState.FAILED:
+        if child.state == JobState.FAILED and not parent.children_stand_alone:
             parent.child_failed(Failure(code=child.error_code or "", message=child.error_message or ""))
             await self.session.flush()
         left = select(Job.id).where(Job.parent_id == parent.id, Job.state.in_([JobState.QUEUED, JobState.PROCESSING]))

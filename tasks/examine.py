@@ -23,8 +23,11 @@ from av.video.stream import VideoStream
 
 PACKETS_TO_DECODE = 300
 """A first frame that has not come after so many packets will not come."""
+COUNTED = {"opus", "mp3"}
+"""Sound whose length only its decoder knows to the sample: its packets are all of a length, or count milliseconds."""
 STRICT = {"jpeg_pipe", "png_pipe"}
 """Pictures whose decoders, left to themselves, fill up what is missing with grey."""
+UNDECODABLE = "The file is in a format we cannot decode."
 MATRICES = {1: "bt709", 4: "fcc", 5: "bt470bg", 6: "smpte170m", 7: "smpte240m", 9: "bt2020nc", 10: "bt2020c"}
 
 
@@ -44,11 +47,15 @@ class Seen:
         self.durations: list[int] = []
         self.first_frame: Any = None
         self.last_is_corrupt = False
+        self.counting = False
+        self.samples = 0
 
     def add(self, packet: "Packet[Any]") -> None:
         """Count a packet and, until one frame is there, decode."""
         self.last_is_corrupt = packet.is_corrupt
-        if self.first_frame is None and self.packets < PACKETS_TO_DECODE:
+        if self.counting:
+            self._count(packet.decode())
+        elif self.first_frame is None and self.packets < PACKETS_TO_DECODE:
             self.first_frame = next(iter(packet.decode()), None)
         if packet.is_discard:
             return
@@ -60,8 +67,16 @@ class Seen:
 
     def finish(self) -> None:
         """Ask the decoder for what it still holds."""
-        if self.first_frame is None and self.packets:
+        if self.counting:
+            self._count(self.stream.codec_context.decode(None))  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType]  # typed per kind of stream only
+        elif self.first_frame is None and self.packets:
             self.first_frame = next(iter(self.stream.codec_context.decode(None)), None)  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType, reportUnknownVariableType]  # typed per kind of stream only
+
+    def _count(self, frames: list[Any]) -> None:
+        """Take decoded sound."""
+        for frame in frames:
+            self.first_frame = self.first_frame or frame
+            self.samples += frame.samples
 
     @property
     def start(self) -> Fraction | None:
@@ -105,22 +120,28 @@ def chosen(container: InputContainer) -> tuple[VideoStream | None, AudioStream |
     """The first real picture and the first sound, as FFmpeg's `V:0` and `a:0` choose them."""
     covers = Disposition.attached_pic | Disposition.timed_thumbnails
     videos = [each for each in container.streams.video if not each.disposition & covers]
-    return next(iter(videos), None), next(iter(container.streams.audio), None)
+    found = next(iter(videos), None), next(iter(container.streams.audio), None)
+    for each in found:
+        if each and each.codec_context is None:  # pyright: ignore[reportUnnecessaryComparison]  # so it is for a codec that is not even known by name
+            raise Rejected(UNDECODABLE)
+    return found
 
 
-def read(container: InputContainer, max_pixels: int) -> dict[int, Seen]:
-    """Read every packet; decode the first frame of the picture and of the sound."""
+def read(container: InputContainer, max_pixels: int, *, counting: bool = False) -> dict[int, Seen]:
+    """Read every packet; decode the first frame of the picture and of the sound; `counting`: the whole of COUNTED."""
     seen = {stream.index: Seen(stream) for stream in chosen(container) if stream}
     for each in seen.values():
         context = each.stream.codec_context
         if not context.is_decoder:
-            raise Rejected("The file is in a format we cannot decode.")
+            raise Rejected(UNDECODABLE)
+        each.counting = counting and context.codec.canonical_name in COUNTED
         context.thread_count = 1
         context.options = {"max_pixels": str(max_pixels * 2)}  # it counts whole blocks, more than is seen
         if container.format.name in STRICT:
             context.options["err_detect"] = "explode"
     try:
-        for packet in container.demux([each.stream for each in seen.values()]):
+        # Asked for no stream, it would give the packets of all.
+        for packet in container.demux([each.stream for each in seen.values()]) if seen else ():
             if packet.size:
                 seen[packet.stream_index].add(packet)
         for each in seen.values():
@@ -146,6 +167,7 @@ def probe(file: BinaryIO, formats: str, max_pixels: int) -> dict[str, Any]:
             "brand": container.metadata.get("major_brand", ""),
             "is_webm": b"webm" in head,
             "announced_seconds": container.duration / av.time_base if container.duration else None,
+            "start_seconds": float(start),
             "breaks_off": _breaks_off(container, head, size) or any(each.last_is_corrupt for each in seen.values()),
             "video": video and _video(video, seen[video.index], start),
             "audio": audio and _audio(audio, seen[audio.index], start),
@@ -210,37 +232,69 @@ def _too_many(width: int, height: int, max_pixels: int) -> str:
     return f"A picture of {width} x {height} has {width * height:,} pixels; {max_pixels:,} are allowed."
 
 
-def measure(file: BinaryIO, formats: str, max_pixels: int) -> dict[str, Any]:
-    """What a rendered file is, exactly, for comparison with its plan."""
+def measure(file: BinaryIO, formats: str, max_pixels: int, rate: str = "") -> dict[str, Any]:
+    """What a made file is, exactly, for comparison with its plan: a movie, its picture or its sound alone, or a still.
+
+    `rate`: the frames a second that its frames are judged by; the rate that the file states if not said.
+    """
     with opened(file, formats, max_pixels) as container:
         video, audio = chosen(container)
-        if video is None:
-            raise Rejected("The file has no picture.")
-        seen = read(container, max_pixels)
-        pictures, sounds = seen[video.index], seen[audio.index] if audio else None
-        step = 1 / (video.average_rate or Fraction(1))
-        moments = sorted(zip(pictures.times, pictures.durations, strict=True))
-        ends = [*(time for time, _ in moments[1:]), sum(moments[-1]) if moments else 0]
-        steps = ((end - time) * pictures.time_base for (time, _), end in zip(moments, ends, strict=True))
+        if video is None and audio is None:
+            raise Rejected("The file holds neither picture nor sound.")
+        seen = read(container, max_pixels, counting=True)
         return {
-            "video_codec": video.codec_context.codec.canonical_name,
-            "width": video.width,
-            "height": video.height,
-            "frame_rate": str(video.average_rate),
-            "frames": pictures.packets,
-            "first_time": str(pictures.start),
-            "uneven_steps": sum(each != step for each in steps),
-            "audio_codec": audio and audio.codec_context.codec.canonical_name,
-            "sample_rate": audio and audio.codec_context.sample_rate,
-            "channels": audio and audio.codec_context.channels,
-            "samples": audio and sounds and _samples(audio, sounds),
+            "container": container.format.name.split(",")[0],
+            **(_pictures(video, seen[video.index], rate) if video else {}),
+            **(_sound(audio, seen[audio.index]) if audio else {}),
         }
+
+
+def _pictures(stream: VideoStream, seen: Seen, rate: str) -> dict[str, Any]:
+    stated = stream.average_rate or Fraction(1)
+    return {
+        "video_codec": stream.codec_context.codec.canonical_name,
+        "width": stream.width,
+        "height": stream.height,
+        "frame_rate": str(stated),
+        "frames": seen.packets,
+        "first_time": str(seen.start),
+        "uneven_steps": _uneven(seen, Fraction(rate) if rate else stated),
+    }
+
+
+def _uneven(seen: Seen, rate: Fraction) -> int:
+    """How many frames do not come, or the last one does not end, as near to their time as the file can say it.
+
+    Where a clock has a tick for each frame (MP4) that is exactly; else (WebM, GIF) to half a tick. The end may be off
+    by another one: there, lengths are cut off to whole ticks.
+    """
+    if not seen.times:
+        return 0
+    step = 1 / (rate * seen.time_base)
+    first, *_ = times = sorted(seen.times)
+    over, under = step.as_integer_ratio()  # a day has millions of frames: fractions are too slow for all of them
+    uneven = sum(2 * abs((time - first) * under - over * number) > under for number, time in enumerate(times))
+    last, duration = max(zip(seen.times, seen.durations, strict=True))
+    end = abs(last + duration - first - step * len(times))
+    return uneven + (end > (0 if under == 1 else Fraction(3, 2)))
+
+
+def _sound(stream: AudioStream, seen: Seen) -> dict[str, Any]:
+    return {
+        "audio_codec": stream.codec_context.codec.canonical_name,
+        "sample_rate": stream.codec_context.sample_rate,
+        "channels": stream.codec_context.channels,
+        "samples": _samples(stream, seen),
+    }
 
 
 def _samples(stream: AudioStream, seen: Seen) -> int | None:
     """Samples from time 0 on: what lies before is the encoder's lead-in, which players skip."""
+    if stream.codec_context.codec.canonical_name in COUNTED:
+        return seen.samples
     end = seen.end(Fraction(0))
-    return None if end is None else round(end * stream.codec_context.sample_rate)
+    rate = stream.codec_context.sample_rate
+    return None if end is None or seen.start is None else round((end - max(seen.start, 0)) * rate)
 
 
 def _too_large(said: list[tuple[int, str, str]], max_pixels: int) -> str | None:
@@ -253,11 +307,11 @@ def _too_large(said: list[tuple[int, str, str]], max_pixels: int) -> str | None:
 
 def main(arguments: list[str], out: TextIO) -> None:
     """Answer one question about one file."""
-    verb, path, formats, max_pixels = arguments
+    verb, path, formats, max_pixels, *more = arguments
     with av.logging.Capture() as said:
         try:
             with open(path, "rb") as file:  # noqa: PTH123 - as light as can be
-                answer = {"probe": probe, "measure": measure}[verb](file, formats, int(max_pixels))
+                answer = {"probe": probe, "measure": measure}[verb](file, formats, int(max_pixels), *more)
         except Rejected as reason:
             answer = {"rejected": _too_large(said, int(max_pixels)) or str(reason)}
         except MemoryError:

@@ -1,6 +1,5 @@
 """Probe an upload, and measure a render: PyAV in a limited child, its answer judged here."""
 
-import asyncio
 import json
 import mimetypes
 import signal
@@ -15,7 +14,7 @@ from domain.render.verify import Measured
 from tasks.process import Limits, run
 
 MEMORY_BYTES = 6 * 2**30
-"""Of address space: a decoder holds some twenty frames of the largest size."""
+"""A decoder holds some twenty frames of the largest size."""
 PATIENCE_SECONDS = 60
 SLOWEST_BYTES_PER_SECOND = 10 * 2**20
 _EXAMINE = Path(__file__).with_name("examine.py")
@@ -52,24 +51,36 @@ async def probe(path: Path, *, claimed_content_type: str, filename: str, max_pix
     return facts
 
 
-async def measure(path: Path, *, max_pixels: int) -> Measured:
-    """Measure a rendered file, packet by packet. Raises MediaRejected when it cannot be read."""
-    return Measured(**await _examine("measure", path, max_pixels))
+async def measure(path: Path, *, max_pixels: int, frame_rate: Fraction | None = None) -> Measured:
+    """Measure a made file, packet by packet. Raises MediaRejected when it cannot be read.
+
+    Whether its frames come evenly is judged by the rate they should have; if that is not said, by the file's own.
+    """
+    return Measured(**await _examine("measure", path, max_pixels, *([str(frame_rate)] if frame_rate else [])))
 
 
-async def _examine(verb: str, path: Path, max_pixels: int) -> dict[str, Any]:
+async def _examine(verb: str, path: Path, max_pixels: int, *more: str) -> dict[str, Any]:
     """Ask the child."""
-    lines: list[str] = []
     formats = ",".join(dict.fromkeys(CONTAINERS.values()))
+    _, answer = await answered(_EXAMINE, path, verb, path.name, formats, str(max_pixels), *more)
+    return answer
+
+
+async def answered(script: Path, path: Path, *arguments: str) -> tuple[list[str], dict[str, Any]]:
+    """Have a script look into a file, in a limited child; return what it said: lines, and at last one of JSON.
+
+    Raises MediaRejected, ProbeFailed.
+    """
+    lines: list[str] = []
     patience = _patience(path)
+    limits = Limits(cpu_seconds=patience, wall_seconds=patience, file_bytes=0, memory_bytes=MEMORY_BYTES)
     try:
-        async with asyncio.timeout(patience):
-            ended = await run(
-                [sys.executable, "-I", _EXAMINE, verb, path.name, formats, str(max_pixels)],
-                folder=path.parent,
-                limits=Limits(cpu_seconds=patience, file_bytes=0, memory_bytes=MEMORY_BYTES),
-                on_line=lines.append,
-            )
+        ended = await run(
+            [sys.executable, "-I", script, *arguments],
+            folder=path.parent,
+            limits=limits,
+            on_line=lines.append,
+        )
     except TimeoutError:
         raise MediaRejected("Reading the file takes too long.") from None
     if ended.code == -signal.SIGXCPU:
@@ -78,10 +89,10 @@ async def _examine(verb: str, path: Path, max_pixels: int) -> dict[str, Any]:
         raise MediaRejected("The file breaks the program that reads it.")
     if ended.code or not lines:
         raise ProbeFailed(f"the probe ended with {ended.code}: {ended.tail[-1] if ended.tail else 'it said nothing'}")
-    answer = json.loads(lines[-1])
+    answer = json.loads(lines.pop())
     if "rejected" in answer:
         raise MediaRejected(answer["rejected"])
-    return answer
+    return lines, answer
 
 
 def _patience(path: Path) -> int:
@@ -153,7 +164,8 @@ def _must_be_sound(seen: Mapping[str, Any], facts: MediaFacts, max_pixels: int) 
         )
     longest = max((each["seconds"] or 0 for each in streams), default=0)
     announced = seen["announced_seconds"] or 0
-    cut = facts.container in _ANNOUNCED and announced - longest > max(0.5, announced / 100)
+    end = longest + max(seen["start_seconds"], 0)  # some count from 0, some from the first frame on
+    cut = facts.container in _ANNOUNCED and announced - end > max(0.5, announced / 100)
     if seen["breaks_off"] or cut:
         raise MediaRejected("The file is incomplete: it ends before all it announces has come.")
     if facts.kind is not MediaKind.IMAGE and not (facts.duration_seconds and facts.duration_seconds > 0):

@@ -1,4 +1,4 @@
-"""What heals: leases that ran out, uploads and objects that nobody finished, doomed objects.
+"""What heals: leases that ran out, uploads and objects that nobody finished, doomed objects, caches that are full.
 
 Every worker sweeps; rows are taken with SKIP LOCKED, so that sweepers share the work instead of repeating it.
 """
@@ -6,28 +6,33 @@ Every worker sweeps; rows are taken with SKIP LOCKED, so that sweepers share the
 import asyncio
 import logging
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, delete, exists, func, select, update
+from sqlalchemy.orm import aliased
 
 from domain.attempt import Failure
-from domain.job import Job, JobState
+from domain.job import ENDED, Job, JobState
+from domain.kinds import JobKind
 from domain.stored import StoredObject
 from domain.upload import Upload, UploadState
-from persistence import line
+from persistence import line, pieces
 from persistence.accounts import forget_what_is_over
 from persistence.database import OUTAGE, will_pass
 from persistence.queues import forget_silent_workers
 from persistence.resources import Resources
 from persistence.storage import PendingUpload, Storage
+from persistence.tables import owners_of_objects
 from persistence.work import Work
 from tasks.lease import attempt_name, attempts_folder
+from tasks.originals import unused_originals
 
 logger = logging.getLogger(__name__)
 
 BATCH = 100
 _ABANDONED_AFTER = timedelta(hours=24)
+_PREVIEWS_KEPT_FOR = timedelta(hours=1)
 _OVERDUE_GRACE = timedelta(seconds=30)
 """A worker ends an attempt itself when its time is over; this is for those that hang."""
 
@@ -148,6 +153,49 @@ async def _removed(storage: Storage, doomed: StoredObject) -> bool:
     return True
 
 
+async def full_caches(resources: Resources) -> None:
+    """Remove what was not used for longest where projects keep more pieces than they may."""
+    cap_bytes = resources.settings.render_cache_bytes
+    for project_id in await pieces.over_the_cap(resources.database, cap_bytes):
+        removed = pieces.MOST_AT_ONCE
+        while removed == pieces.MOST_AT_ONCE:
+            async with resources.work() as work:
+                removed = await pieces.make_room(work, project_id, cap_bytes)
+
+
+async def orphaned_objects(resources: Resources) -> int:
+    """Doom what was stored and is nobody's: there should be none, but each would be paid for for ever."""
+    nobodys = [~exists().where(owner == StoredObject.id) for owner in owners_of_objects()]
+    query = select(StoredObject).where(
+        StoredObject.stored_at < func.now() - _ABANDONED_AFTER, StoredObject.doomed_at.is_(None), *nobodys
+    )
+    async with resources.work() as work:
+        found = (await work.session.scalars(query.limit(BATCH).with_for_update(skip_locked=True))).all()
+        for each in found:
+            logger.error("%s is in storage, and nothing refers to it", each.key)
+            each.doom(await work.now())
+    return len(found)
+
+
+async def old_previews(resources: Resources) -> int:
+    """Forget previews that ended a while ago: what they made is found by its key, and there may be very many."""
+    later = aliased(Job)
+    # The last one taken stays: from its turn on the next ones are counted.
+    taken = exists().where(
+        later.pool == Job.pool, later.priority == Job.priority, later.turn > Job.turn, later.attempt > 0
+    )
+    old = select(Job.id).where(
+        Job.kind == JobKind.PREVIEW,
+        Job.state.in_(ENDED),
+        Job.ended_at < func.now() - _PREVIEWS_KEPT_FOR,
+        Job.turn.is_(None) | taken,
+    )
+    async with resources.database.sessions() as session, session.begin():
+        going = (await session.scalars(old.limit(BATCH).with_for_update(skip_locked=True))).all()
+        await session.execute(delete(Job).where(Job.id.in_(going)))
+    return len(going)
+
+
 async def forgotten_folders(resources: Resources) -> int:
     """Remove the folders of attempts that are over: their workers were killed before they could."""
     jobs = attempts_folder(resources.settings)
@@ -173,7 +221,17 @@ async def ended_sign_ins(resources: Resources) -> None:
 
 async def heal(resources: Resources) -> None:
     """All that can wait a few seconds, until nothing is left to do; what fails does not stop the others."""
-    for step in (overdue_jobs, childless_jobs, expired_uploads, abandoned_objects, doomed_objects, forgotten_folders):
+    await _all_of(
+        resources,
+        (
+            *(overdue_jobs, childless_jobs, expired_uploads, abandoned_objects, doomed_objects, forgotten_folders),
+            unused_originals,  # after the folders of jobs that are over, which used some
+        ),
+    )
+
+
+async def _all_of(resources: Resources, steps: Iterable[Callable[[Resources], Awaitable[int]]]) -> None:
+    for step in steps:
         try:
             while await step(resources) == BATCH:
                 pass
@@ -185,4 +243,6 @@ async def tidy(resources: Resources) -> None:
     """What needs doing seldom: it looks at everything."""
     await ended_sign_ins(resources)
     await forget_silent_workers(resources.database)
+    await full_caches(resources)
+    await _all_of(resources, (orphaned_objects, old_previews))
     await resources.storage.sweep(older_than=_ABANDONED_AFTER)

@@ -7,7 +7,10 @@ import signal
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import cache
+from subprocess import SubprocessError
 from typing import Any
 
 from domain.attempt import Failure
@@ -26,6 +29,7 @@ from tasks.ffmpeg import FfmpegMissing, find_ffmpeg
 from tasks.lease import Done, Fork, JobFailed, Lease, Verdict
 from tasks.registry import FUNCTIONS
 from tasks.schedules import due_schedules
+from tasks.workshop import tools
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +89,8 @@ class Worker:
             Pool.LIGHT: settings.light_slots,
         }
         self._slots = {pool: size for pool, size in sizes.items() if size}
+        self._makes = not self._slots.keys().isdisjoint({Pool.RENDER, Pool.LIGHT})
+        """Whether it makes pictures and sounds."""
         self._idle = {pool: asyncio.Semaphore(size) for pool, size in self._slots.items()}
         self._occupied: set[asyncio.Task[None]] = set()
         """Slots that look for jobs or do one."""
@@ -220,7 +226,11 @@ class Worker:
         await due_schedules(self._resources)
 
     async def _present(self) -> None:
-        await present(self._resources.database, self.name, self._slots, draining=self.draining.is_set())
+        # Asked once; it blocks for a moment, so not on the loop.
+        made_with = await asyncio.to_thread(_tools, self._resources.settings) if self._makes else None
+        await present(
+            self._resources.database, self.name, self._slots, draining=self.draining.is_set(), tools=made_with
+        )
 
     async def _sweep(self) -> None:
         await sweep.heal(self._resources)
@@ -363,6 +373,15 @@ async def _settle(work: Work, job: Job, lease: Lease, doing: asyncio.Future[Done
     else:
         logger.error("job %s: attempt %d failed unexpectedly", job.id, lease.attempt, exc_info=error)
         job.fail(lease.token, UNEXPECTED, now)
+
+
+@cache
+def _tools(settings: Settings) -> dict[str, Any] | None:
+    """What this machine makes things with; None if it cannot."""
+    try:
+        return asdict(tools(settings))
+    except (FfmpegMissing, OSError, SubprocessError):
+        return None
 
 
 @asynccontextmanager

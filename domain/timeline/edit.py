@@ -1,15 +1,23 @@
-"""The parts of an edit, as values, and their stored form."""
+"""An edit as a value: a canvas, tracks, clips. Times are whole frames of the canvas' rate."""
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from typing import Any, Self
 
 from domain.entity import Worded
 from domain.refusals import Problem, TimelineInvalid
+from domain.timeline.bus import Bus
+from domain.timeline.content import Content
+from domain.timeline.effect import Effect
+from domain.timeline.motion import Crop, Keyframes, Point
+from domain.timeline.transition import Transition
+from domain.timeline.value import Part, asset_ids, part, said
+from domain.timeline.variable import Variable, with_defaults
 
-STORED_VERSION = 1
+STORED_VERSION = 2
+READABLE_VERSIONS = {1, 2}
+"""The first had fewer fields, each of which still means the same."""
 
 
 class Fit(Worded):
@@ -20,27 +28,13 @@ class Fit(Worded):
     FILL = "FILL", "The canvas is filled; the picture is stretched."
 
 
-class TransitionKind(Worded):
-    """How one clip gives way to the next."""
-
-    CROSS_FADE = "CROSS_FADE", "The one fades into the other, picture and sound."
-
-
-class TextPosition(Worded):
-    """Where a text stands on the canvas; always centred from left to right."""
-
-    TOP = "TOP", "A tenth of the height below the upper edge."
-    CENTER = "CENTER", "In the middle."
-    BOTTOM = "BOTTOM", "A tenth of the height above the lower edge."
-
-
-@dataclass(frozen=True, kw_only=True)
-class Canvas:
+@part
+class Canvas(Part):
     """The picture that is edited: its size in pixels and its frames a second."""
 
-    width: int
-    height: int
-    frame_rate: Fraction
+    width: int = said("In pixels; even.")
+    height: int = said("In pixels; even.")
+    frame_rate: Fraction = said("Frames a second, as a whole number or an exact fraction: 25, 30000/1001.")
 
 
 def parse_frame_rate(text: str) -> Fraction:
@@ -51,144 +45,73 @@ def parse_frame_rate(text: str) -> Fraction:
     return Fraction(text)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Video:
-    """A stretch of a video asset, with its own sound."""
-
-    asset_id: str
-    in_: int = 0
-    """The first frame, counted at the timeline's rate from the start of the source."""
-    out: int | None = None
-    """The frame after the last; None for the end of the source."""
-    volume: float = 1.0
-    """A factor on its sound; 0 is mute."""
+_CENTER = Point()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Image:
-    """A still picture, held for a while."""
-
-    asset_id: str
-    length: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Text:
-    """Lines of text, centred; they break where they have a newline."""
-
-    text: str
-    length: int
-    size: int
-    """The height of a line, in pixels of the canvas."""
-    color: str = "#ffffff"
-    position: TextPosition = TextPosition.CENTER
-    fade_in: int = 0
-    fade_out: int = 0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Audio:
-    """A stretch of sound, from an audio asset or from a video asset that has sound."""
-
-    asset_id: str
-    in_: int = 0
-    out: int | None = None
-    volume: float = 1.0
-    fade_in: int = 0
-    fade_out: int = 0
-
-
-Content = Video | Image | Text | Audio
-_CONTENTS: Mapping[str, type[Content]] = {"video": Video, "image": Image, "text": Text, "audio": Audio}
-
-
-def content_name(content: Content) -> str:
-    """The word for a content in paths and in the stored form: video, image, text or audio."""
-    return type(content).__name__.lower()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Transition:
-    """From the clip before on the same track into this one: both are seen for so many frames."""
-
-    frames: int
-    kind: TransitionKind = TransitionKind.CROSS_FADE
-
-
-@dataclass(frozen=True, kw_only=True)
-class Clip:
+@part
+class Clip(Part):
     """A content at a place on a track."""
 
-    content: Content
-    start: int | None = None
-    """The first frame on the timeline; None for right after the clip before, overlapping it by the transition."""
-    transition: Transition | None = None
-    fit: Fit = Fit.CONTAIN
+    content: Content = said("What it shows or plays.")
+    start: int | None = said("Its first frame on the timeline; null for right behind the clip before it.", default=None)
+    transition: Transition | None = said("From the clip before into this one; null for a cut.", default=None)
+    fit: Fit = said("How a picture of another shape is put on the canvas.", default=Fit.CONTAIN)
+    crop: Crop | None = said("What is cut off the picture before it is fitted.", default=None)
+    position: Point = said("Where the anchor stands on the canvas.", default=_CENTER)
+    anchor: Point = said("The place in the picture that stands there, and about which it is scaled.", default=_CENTER)
+    scale: float = said("How large the picture is, next to how it is fitted.", default=1.0)
+    rotation: float = said("Degrees clockwise, about its middle.", default=0.0)
+    opacity: float = said("0 is not to be seen, 1 is opaque.", default=1.0)
+    fade_in: int = said("Over how many frames it appears, picture and sound.", default=0)
+    fade_out: int = said("Over how many frames it disappears, picture and sound.", default=0)
+    keyframes: Keyframes | None = said("How these change over the clip.", default=None)
+    effects: tuple[Effect, ...] = said("What is done to the picture, in this order.", default=())
+    bus: str | None = said("Where its sound goes; null for straight into the mix.", default=None)
+
+    @property
+    def keys(self) -> Keyframes:
+        """Its key frames; none if it says nothing of them."""
+        return self.keyframes or _NO_KEYS
 
 
-@dataclass(frozen=True, kw_only=True)
-class Track:
-    """Clips one after the other, in order. Where there is none, what lies below shows."""
-
-    clips: tuple[Clip, ...] = ()
+_NO_KEYS = Keyframes()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Timeline:
-    """An edit. Later tracks lie above earlier ones, all of them above the background colour."""
+@part
+class Track(Part):
+    """Clips one behind the other. Where there is none, what lies below shows."""
 
-    canvas: Canvas
-    background: str = "#000000"
-    tracks: tuple[Track, ...] = ()
+    clips: tuple[Clip, ...] = said("In order.")
+
+
+@part
+class Timeline(Part):
+    """An edit, whole. Later tracks lie above earlier ones, all of them above the background."""
+
+    canvas: Canvas = said("The picture.")
+    tracks: tuple[Track, ...] = said("Later ones lie above earlier ones.")
+    background: str = said("What shows where nothing else does, as #rrggbb.", default="#000000")
+    buses: tuple[Bus, ...] = said("Where sounds come together before they are mixed.", default=())
+    loudness: float | None = said(
+        "What the sound of the whole is brought to, in LUFS (EBU R 128); null leaves it as it is.", default=None
+    )
+    variables: tuple[Variable, ...] = said(
+        "What a template leaves open: {{name}} in texts, colours and assets.", default=()
+    )
 
     @property
     def asset_ids(self) -> frozenset[str]:
-        """The assets it uses."""
-        contents = (clip.content for track in self.tracks for clip in track.clips)
-        return frozenset(content.asset_id for content in contents if not isinstance(content, Text))
+        """The assets it uses, among them those that its variables stand for if nothing else is put in."""
+        return asset_ids(with_defaults(self) if self.variables else self)
 
     def to_json(self) -> dict[str, Any]:
         """The stored form: a plain dict with a version."""
-        return {
-            "version": STORED_VERSION,
-            "canvas": asdict(self.canvas) | {"frame_rate": str(self.canvas.frame_rate)},
-            "background": self.background,
-            "tracks": [{"clips": [_clip_to_json(clip) for clip in track.clips]} for track in self.tracks],
-        }
+        return {"version": STORED_VERSION, **super().to_json()}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
         """The edit that `to_json` wrote, equal in every value."""
-        if stored["version"] != STORED_VERSION:
-            raise ValueError(f"a timeline stored in version {stored['version']} cannot be read")
-        canvas = stored["canvas"]
-        return cls(
-            canvas=Canvas(**dict(canvas, frame_rate=Fraction(canvas["frame_rate"]))),
-            background=stored["background"],
-            tracks=tuple(
-                Track(clips=tuple(_clip_from_json(clip) for clip in track["clips"])) for track in stored["tracks"]
-            ),
-        )
-
-
-def _clip_to_json(clip: Clip) -> dict[str, Any]:
-    return {
-        "start": clip.start,
-        "transition": clip.transition and asdict(clip.transition),
-        "fit": clip.fit.value,
-        "content": {content_name(clip.content): asdict(clip.content)},
-    }
-
-
-def _clip_from_json(stored: Mapping[str, Any]) -> Clip:
-    ((name, values),) = stored["content"].items()
-    content: Content = _CONTENTS[name](**values)
-    if isinstance(content, Text):
-        content = replace(content, position=TextPosition(content.position))
-    transition = stored["transition"]
-    return Clip(
-        start=stored["start"],
-        transition=transition and Transition(frames=transition["frames"], kind=TransitionKind(transition["kind"])),
-        fit=Fit(stored["fit"]),
-        content=content,
-    )
+        rest = dict(stored)
+        if (version := rest.pop("version")) not in READABLE_VERSIONS:
+            raise ValueError(f"a timeline stored in version {version} cannot be read")
+        return super().from_json(rest)

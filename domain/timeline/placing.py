@@ -1,16 +1,11 @@
 """Where each clip of a sound timeline comes to lie."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from domain.media import MediaFacts
-from domain.timeline.edit import Clip, Content, Image, Text, Timeline
-
-Facts = Mapping[str, MediaFacts | None]
-"""What is known of each asset that may be used: None while it is not ready, absent when there is no such asset."""
-
-Lengths = Mapping[str, int | None]
-"""How many frames of the timeline each asset fills; None for an image, or where nobody knows."""
+from domain.timeline.checks import Facts
+from domain.timeline.content import Lengths
+from domain.timeline.edit import Clip, Timeline, Track
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +25,15 @@ class Placed:
         """The frame after its last."""
         return self.start + self.length
 
+    @property
+    def fades(self) -> tuple[int, int]:
+        """Over how many frames it appears and disappears by itself."""
+        of_content = self.clip.content.fades
+        return max(self.clip.fade_in, of_content[0]), max(self.clip.fade_out, of_content[1])
+
+
+PlacedTracks = tuple[tuple[Placed, ...], ...]
+
 
 def source_lengths(timeline: Timeline, facts: Facts) -> Lengths:
     """How many frames of the timeline's rate each of its assets fills."""
@@ -37,30 +41,31 @@ def source_lengths(timeline: Timeline, facts: Facts) -> Lengths:
     return {asset_id: each and each.frames(timeline.canvas.frame_rate) for asset_id, each in known.items()}
 
 
-def content_length(content: Content, sources: Lengths) -> int | None:
-    """How many frames a content lasts; None where that hangs on an asset of unknown length."""
-    if isinstance(content, Image | Text):
-        return content.length
-    out = sources.get(content.asset_id) if content.out is None else content.out
-    return None if out is None else out - content.in_
-
-
-def placed(timeline: Timeline, facts: Facts) -> tuple[tuple[Placed, ...], ...]:
+def placed(timeline: Timeline, facts: Facts) -> PlacedTracks:
     """Resolve every clip of a timeline without problems to its place, track by track."""
-    sources = source_lengths(timeline, facts)
-    return tuple(tuple(_track(track.clips, sources)) for track in timeline.tracks)
+    return placed_tracks(timeline.tracks, source_lengths(timeline, facts))
+
+
+def placed_tracks(tracks: Iterable[Track], sources: Lengths) -> PlacedTracks:
+    """The same for tracks anywhere: those of a composition begin at its own frame 0."""
+    return tuple(tuple(_track(track.clips, sources)) for track in tracks)
 
 
 def length(timeline: Timeline, facts: Facts) -> int:
     """How many frames a timeline without problems lasts: to the end of its last clip."""
-    return max((clip.end for track in placed(timeline, facts) for clip in track), default=0)
+    return end_of(placed(timeline, facts))
+
+
+def end_of(tracks: PlacedTracks) -> int:
+    """The frame after the last of all clips."""
+    return max((clip.end for track in tracks for clip in track), default=0)
 
 
 def _track(clips: tuple[Clip, ...], sources: Lengths) -> Iterator[Placed]:
     end = 0
     fades = [clip.transition.frames if clip.transition else 0 for clip in clips]
     for clip, fade_in, fade_out in zip(clips, fades, [*fades, 0][1:], strict=True):
-        lasts = content_length(clip.content, sources)
+        lasts = clip.content.lasts(sources)
         if lasts is None:
             raise ValueError("a timeline with problems cannot be placed")
         start = end - fade_in if clip.start is None else clip.start

@@ -1,38 +1,55 @@
 """What makes an edit sound. Every problem is named at once, with the path of the value that must change."""
 
-import re
-import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from types import NoneType
+from typing import cast
 
-from domain.media import MediaFacts, MediaKind
 from domain.refusals import Problem
-from domain.timeline.edit import Audio, Canvas, Clip, Image, Text, Timeline, Track, Video, content_name
-from domain.timeline.placing import Facts, Lengths, content_length, length, source_lengths
+from domain.timeline.bus import LOUDEST, bus_problems
+from domain.timeline.checks import Check, Facts
+from domain.timeline.content import Lengths
+from domain.timeline.edit import Canvas, Clip, Timeline, Track
+from domain.timeline.motion import FARTHEST, LARGEST_SCALE
+from domain.timeline.placing import length, source_lengths
+from domain.timeline.value import Kinds, Part, parts
+from domain.timeline.variable import open_variables, places, variable_problems, with_defaults
 
 SMALLEST_SIDE, LARGEST_SIDE = 16, 4096
 LOWEST_RATE, HIGHEST_RATE = 1, 120
 LARGEST_DENOMINATOR = 1001
-MOST_TRACKS, MOST_CLIPS = 50, 200
+MOST_TRACKS, MOST_CLIPS = 50, 5_000
+MOST_EFFECTS = 20
 MOST_HOURS = 24
-MOST_CHARACTERS, MOST_LINES, MOST_LINES_IN_ALL = 5_000, 50, 500
-SMALLEST_TEXT, LARGEST_TEXT = 4, 2_000
-LOUDEST = 10.0
-
-_COLOR = re.compile(r"#[0-9a-fA-F]{6}")
+QUIETEST_LUFS, LOUDEST_LUFS = -40.0, -5.0
 
 
 def problems(timeline: Timeline, facts: Facts) -> list[Problem]:
-    """Everything that is wrong with the timeline; empty when it can be kept and rendered."""
-    found = [*_canvas(timeline.canvas), *_color("background", timeline.background)]
-    too_many = list(_counts(timeline))
-    if too_many:
-        return found + too_many  # a million clips need no million sentences
+    """Everything that is wrong with the timeline; empty when it can be kept (and, filled in, rendered)."""
+    check = Check(facts, unfilled=open_variables(timeline.variables))
+    variable_problems(check.at("variables"), timeline.variables)
+    timeline = with_defaults(timeline)
+    check.found += [*_canvas(timeline.canvas)]
+    check.color("background", timeline.background)
+    if too_many := list(_counts(timeline)):
+        return check.found + too_many  # a million clips need no million sentences
+    _unknown_variables(check, timeline)
+    bus_problems(check.at("buses"), timeline.buses)
+    if timeline.loudness is not None:
+        check.between("loudness", timeline.loudness, QUIETEST_LUFS, LOUDEST_LUFS, " LUFS")
     usable_rate = not any(_rate(timeline.canvas))
     lengths: Lengths = source_lengths(timeline, facts) if usable_rate else {}
-    for index, track in enumerate(timeline.tracks):
-        found += _track(f"tracks.{index}.clips", track, facts, lengths)
-    return found or list(_length(timeline, facts))
+    buses = frozenset(bus.name for bus in timeline.buses)
+    track_problems(check.at("tracks"), timeline.tracks, lengths, buses)
+    if not check.found and not check.unfilled:
+        check.found += _length(timeline, facts)
+    return check.found
+
+
+def track_problems(check: Check, tracks: Sequence[Track], sources: Lengths, buses: frozenset[str]) -> None:
+    """What is wrong with tracks, of the timeline or of a composition in it."""
+    for index, track in enumerate(tracks):
+        _track(check.at(index, "clips"), track, sources, buses)
 
 
 def _canvas(canvas: Canvas) -> Iterator[Problem]:
@@ -60,15 +77,11 @@ def _rate(canvas: Canvas) -> Iterator[Problem]:
 def _counts(timeline: Timeline) -> Iterator[Problem]:
     if len(timeline.tracks) > MOST_TRACKS:
         yield Problem("tracks", f"{len(timeline.tracks)} tracks are more than the {MOST_TRACKS} allowed")
-    clips = sum(len(track.clips) for track in timeline.tracks)
+    clips = sum(isinstance(part, Clip) for part in parts(timeline))
     if clips > MOST_CLIPS:
         yield Problem("tracks", f"{clips} clips are more than the {MOST_CLIPS} allowed")
     if not clips:
         yield Problem("tracks", "there is no clip: a timeline needs at least one")
-    texts = [clip.content.text for track in timeline.tracks for clip in track.clips if isinstance(clip.content, Text)]
-    lines = sum(text.count("\n") + 1 for text in texts)
-    if lines > MOST_LINES_IN_ALL:
-        yield Problem("tracks", f"{lines} lines of text are more than the {MOST_LINES_IN_ALL} allowed in all")
 
 
 def _length(timeline: Timeline, facts: Facts) -> Iterator[Problem]:
@@ -77,103 +90,89 @@ def _length(timeline: Timeline, facts: Facts) -> Iterator[Problem]:
         yield Problem("tracks", f"it lasts {frames} frames, more than the {most} of {MOST_HOURS} hours")
 
 
-def _track(path: str, track: Track, facts: Facts, sources: Lengths) -> Iterator[Problem]:
-    for index, clip in enumerate(track.clips):
-        yield from _content(f"{path}.{index}.content", clip, facts, sources)
-    lengths = [content_length(clip.content, sources) for clip in track.clips]
-    yield from _places(path, track.clips, lengths)
-    yield from _transitions(path, track.clips, lengths)
+_NO_TEXT = frozenset({int, float, bool, NoneType})
+"""Of thousands of clips, most fields hold nothing to look into."""
 
 
-# --- contents -------------------------------------------------------------------------------------------------------
+def _unknown_variables(check: Check, timeline: Timeline) -> None:
+    known = {variable.name for variable in timeline.variables}
+
+    def walk(here: Check, value: object) -> None:
+        if isinstance(value, tuple):
+            for index, each in enumerate(cast("tuple[object, ...]", value)):
+                walk(here.at(index), each)
+        elif isinstance(value, Part):
+            step = here.at(value.name) if isinstance(value, Kinds) else here
+            for name, each in vars(value).items():
+                if type(each) not in _NO_TEXT and name != "variables":
+                    walk(step.at(name), each)
+        elif isinstance(value, str):
+            for name in places(value):
+                if name not in known:
+                    here.wrong(f"there is no variable {name!r}; declare it, or write it otherwise")
+
+    walk(check, timeline)
 
 
-def _content(path: str, clip: Clip, facts: Facts, sources: Lengths) -> Iterator[Problem]:
-    content = clip.content
-    path = f"{path}.{content_name(content)}"
-    match content:
-        case Text():
-            yield from _text(path, content)
-        case Image():
-            yield from _asset(path, content, facts)
-            yield from _at_least(f"{path}.length", content.length, 1)
-        case Video() | Audio():
-            yield from _asset(path, content, facts)
-            yield from _stretch(path, content, sources.get(content.asset_id))
-            if not 0 <= content.volume <= LOUDEST:  # also refuses NaN
-                yield Problem(f"{path}.volume", f"it must be 0 to {LOUDEST:g}, not {content.volume:g}")
-    if isinstance(content, Text | Audio):
-        yield from _fades(path, content, content_length(content, sources))
+def _track(check: Check, track: Track, sources: Lengths, buses: frozenset[str]) -> None:
+    lengths = [clip.content.lasts(sources) for clip in track.clips]
+    for index, (clip, lasts) in enumerate(zip(track.clips, lengths, strict=True)):
+        here = check.at(index)
+        content = clip.content
+        content.problems(here.at("content", content.name), sources)
+        _clip(here, clip, lasts, buses)
+    check.found += _places(check.path, track.clips, lengths)
+    check.found += _transitions(check.path, track.clips, lengths)
 
 
-def _text(path: str, text: Text) -> Iterator[Problem]:
-    if not text.text.strip():
-        yield Problem(f"{path}.text", "it is empty")
-    elif len(text.text) > MOST_CHARACTERS:
-        yield Problem(f"{path}.text", f"{len(text.text)} characters are more than the {MOST_CHARACTERS} allowed")
-    elif any(unicodedata.category(each) in {"Cc", "Cs"} and each not in "\r\n\t" for each in text.text):
-        yield Problem(f"{path}.text", "it contains control characters")
-    elif len(text.text.splitlines()) > MOST_LINES:
-        yield Problem(f"{path}.text", f"{len(text.text.splitlines())} lines are more than the {MOST_LINES} allowed")
-    if not SMALLEST_TEXT <= text.size <= LARGEST_TEXT:
-        yield Problem(f"{path}.size", f"it must be {SMALLEST_TEXT} to {LARGEST_TEXT} pixels, not {text.size}")
-    yield from _color(f"{path}.color", text.color)
-    yield from _at_least(f"{path}.length", text.length, 1)
+def _clip(check: Check, clip: Clip, lasts: int | None, buses: frozenset[str]) -> None:
+    if clip.crop:
+        clip.crop.problems(check.at("crop"))
+    for name in ("position", "anchor"):
+        for side in ("x", "y"):
+            check.at(name).between(side, getattr(getattr(clip, name), side), -FARTHEST, FARTHEST)
+    check.between("scale", clip.scale, 0.01, LARGEST_SCALE)
+    check.between("rotation", clip.rotation, -36_000, 36_000, " degrees")
+    check.between("opacity", clip.opacity, 0, 1)
+    clip.keys.problems(check.at("keyframes"))
+    fade_problems(check, clip.fade_in, clip.fade_out, lasts)
+    if len(clip.effects) > MOST_EFFECTS:
+        check.at("effects").wrong(f"{len(clip.effects)} effects are more than the {MOST_EFFECTS} allowed")
+    elif clip.effects and not clip.content.is_seen:
+        check.at("effects").wrong("there is no picture to do anything to")
+    else:
+        for index, effect in enumerate(clip.effects):
+            effect.problems(check.at("effects", index, effect.name), clip.content)
+    if clip.bus is not None and clip.bus not in buses:
+        check.at("bus").wrong(f"there is no bus {clip.bus!r}")
 
 
-def _asset(path: str, content: Video | Image | Audio, facts: Facts) -> Iterator[Problem]:
-    path, name = f"{path}.assetId", f"asset {content.asset_id!r}"
-    if content.asset_id not in facts:
-        yield Problem(path, f"there is no {name} in this project")
-        return
-    known = facts[content.asset_id]
-    if known is None:
-        yield Problem(path, f"{name} is not ready")
-        return
-    match content:
-        case Video() if known.kind is not MediaKind.VIDEO:
-            yield Problem(path, f"{name} is {_named(known)}, not a video")
-        case Image() if known.kind is not MediaKind.IMAGE:
-            yield Problem(path, f"{name} is {_named(known)}, not an image")
-        case Audio() if not known.has_sound:
-            yield Problem(path, f"{name} is {_named(known)} without sound")
-        case _:
-            pass
+def fade_problems(check: Check, fade_in: int, fade_out: int, lasts: int | None) -> None:
+    """What is wrong with fades of something that lasts so many frames."""
+    check.at_least("fade_in", fade_in, 0)
+    check.at_least("fade_out", fade_out, 0)
+    faded = max(fade_in, 0) + max(fade_out, 0)
+    if lasts is not None and 0 < lasts < faded:
+        check.at("fade_out").wrong(f"fading in and out takes {faded} frames, the clip lasts {lasts}")
 
 
-def _named(facts: MediaFacts) -> str:
-    return {MediaKind.VIDEO: "a video", MediaKind.IMAGE: "an image", MediaKind.AUDIO: "a sound"}[facts.kind]
-
-
-def _stretch(path: str, content: Video | Audio, frames: int | None) -> Iterator[Problem]:
-    if content.in_ < 0:
-        yield Problem(f"{path}.in", f"it must not be negative, it is {content.in_}")
-    if content.out is not None and content.out <= max(content.in_, 0):
-        yield Problem(f"{path}.out", f"the out-point {content.out} must come after the in-point {content.in_}")
+def stretch_problems(check: Check, in_: int, out: int | None, frames: int | None) -> None:
+    """What is wrong with the in-point and the out-point in something of so many frames."""
+    if in_ < 0:
+        check.at("in_").wrong(f"it must not be negative, it is {in_}")
+    if out is not None and out <= max(in_, 0):
+        check.at("out").wrong(f"the out-point {out} must come after the in-point {in_}")
     if frames is None:
         return
-    if content.in_ >= frames:
-        yield Problem(f"{path}.in", f"the source has only {frames} frames at this rate; {content.in_} is beyond them")
-    if content.out is not None and content.out > frames:
-        yield Problem(f"{path}.out", f"the source has only {frames} frames at this rate; {content.out} is beyond them")
+    if in_ >= frames:
+        check.at("in_").wrong(f"the source has only {frames} frames at this rate; {in_} is beyond them")
+    if out is not None and out > frames:
+        check.at("out").wrong(f"the source has only {frames} frames at this rate; {out} is beyond them")
 
 
-def _fades(path: str, content: Text | Audio, length: int | None) -> Iterator[Problem]:
-    yield from _at_least(f"{path}.fadeIn", content.fade_in, 0)
-    yield from _at_least(f"{path}.fadeOut", content.fade_out, 0)
-    faded = max(content.fade_in, 0) + max(content.fade_out, 0)
-    if length is not None and 0 < length < faded:
-        yield Problem(f"{path}.fadeOut", f"fading in and out takes {faded} frames, the clip lasts {length}")
-
-
-def _at_least(path: str, value: int, least: int) -> Iterator[Problem]:
-    if value < least:
-        yield Problem(path, f"it must be at least {least}, not {value}")
-
-
-def _color(path: str, color: str) -> Iterator[Problem]:
-    if not _COLOR.fullmatch(color):
-        yield Problem(path, f"it must be a colour like #1a2b3c, not {color!r}")
+def volume_problems(check: Check, volume: float) -> None:
+    """What is wrong with a factor on sound."""
+    check.between("volume", volume, 0, LOUDEST)
 
 
 # --- places ---------------------------------------------------------------------------------------------------------
@@ -213,7 +212,7 @@ def _transitions(path: str, clips: tuple[Clip, ...], lengths: list[int | None]) 
         fade = clip.transition.frames if clip.transition else 0
         if clip.transition:
             here = f"{path}.{index}.transition"
-            if isinstance(before.content, Audio) or isinstance(clip.content, Audio):
+            if not (before.content.is_seen and clip.content.is_seen):
                 yield Problem(here, "a transition needs a picture on both sides; for sound, use fades")
             yield from _transition(f"{here}.frames", fade, fade_before, lengths[index - 1], lengths[index])
         fade_before = fade

@@ -103,7 +103,7 @@ async def assets(stage: Stage, person: Person, *, city: int) -> dict[str, str]:
 
 async def test_the_timeline_example_lies_where_its_table_says(stage: Stage) -> None:
     person = await stage.person()
-    example = blocks("docs/timelines.md", "graphql")[0]
+    example = blocks("docs/timeline.md", "graphql")[0]
     variables = await assets(stage, person, city=125)
     assert await person.ask(example, **variables) == {"__typename": "Project", "timelineVersion": 1}
     (project,) = await stage.resources.reads().by_ids(Project, [variables["projectId"]])
@@ -114,7 +114,7 @@ async def test_the_timeline_example_lies_where_its_table_says(stage: Stage) -> N
     }
     places = [(clip.length, clip.start, clip.end) for track in placed(project.timeline, known) for clip in track]
     assert places == [(100, 0, 100), (75, 75, 150), (50, 10, 60), (150, 0, 150)]
-    rows = [re.findall(r"\d+", row) for row in _table("docs/timelines.md", "clip")]
+    rows = [re.findall(r"\d+", row) for row in _table("docs/timeline.md", "clip")]
     assert [(int(row[-1])) for row in rows] == [end for _, _, end in places]
     assert length(project.timeline, known) == 150
 
@@ -129,8 +129,8 @@ def _table(path: str, heading: str) -> list[str]:
 
 async def test_a_timeline_with_a_problem_is_refused_in_the_words_of_the_page(stage: Stage) -> None:
     person = await stage.person()
-    example, *_ = blocks("docs/timelines.md", "graphql")
-    (refusal,) = blocks("docs/timelines.md", "json")
+    example, *_ = blocks("docs/timeline.md", "graphql")
+    (refusal,) = blocks("docs/timeline.md", "json")
     assert await person.ask(example, **await assets(stage, person, city=120)) == json.loads(refusal)
 
 

@@ -18,7 +18,7 @@ from domain.refusals import (
     TimelineInvalid,
     TooManySchedules,
 )
-from domain.render import Output, OutputPreset, VideoCodec
+from domain.render.output import Output, OutputPreset, VideoCodec
 from domain.schedule import (
     MOST_SCHEDULES,
     PauseStart,
@@ -213,7 +213,7 @@ def test_a_render_takes_the_timeline_and_the_preset_as_they_fit_by_then() -> Non
     order = nightly.order(project(TITLE), Standing())
     assert isinstance(order.spec, RenderSpec)
     assert (order.user_id, order.priority) == ("u", Priority.HIGH)
-    assert order.spec.output == {"codec": "H264", "width": 1280, "height": 720, "crf": 21}
+    assert order.spec.output == {"codec": "H264", "width": 1280, "height": 720, "crf": 20}
     assert order.spec.timeline_version == 1
 
 

@@ -165,7 +165,7 @@ async def test_a_render_that_is_at_work_is_left_alone_and_the_next_time_comes(st
     project = await with_timeline(person)
     custom = {"codec": "H264", "width": 64, "height": 36}
     schedule = await made(person, project, start={"render": {"output": {"custom": custom}}})
-    assert schedule["start"]["custom"] == {"codec": "H264", "width": 64, "height": 36, "crf": 21}
+    assert schedule["start"]["custom"] == {"codec": "H264", "width": 64, "height": 36, "crf": 20}
     job = await person.do("startRender", "... on Job { id }", projectId=project, output={"preset": "H264_480P"})
     await let_be_due(stage, schedule)
     assert await due_schedules(stage.resources) == 1

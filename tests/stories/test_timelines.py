@@ -187,3 +187,34 @@ async def test_a_timeline_that_somebody_else_changed_meanwhile_is_not_overwritte
         expectedVersion=0,
     )
     assert (stale["code"], stale["expected"], stale["actual"]) == ("STALE_VERSION", 0, 1)
+
+
+def _nested(levels: int) -> dict[str, Any]:
+    clip: dict[str, Any] = {"content": {"text": TITLE}}
+    for _ in range(levels):
+        clip = {"content": {"composition": {"width": 320, "height": 180, "tracks": [{"clips": [clip]}]}}}
+    return {"canvas": CANVAS, "tracks": [{"clips": [clip]}]}
+
+
+async def test_compositions_lie_in_one_another_three_deep_and_no_deeper(stage: Stage) -> None:
+    person = await stage.person()
+    project = await project_of(person)
+    assert (await _set(person, project, _nested(3)))["__typename"] == "Project"
+    refused = await _set(person, project, _nested(4))
+    assert [each["path"] for each in refused["problems"]] == ["tracks.0.clips.0.content.composition"]
+    mutation = "mutation($input: SetTimelineInput!) { setTimeline(input: $input) { __typename } }"
+    assert await person.error(mutation, input={"projectId": project, "timeline": _nested(100)}) == "BAD_USER_INPUT"
+    inner = "tracks { clips { content { __typename ... on CompositionContent { width"
+    query = f"query($id: ID!) {{ project(id: $id) {{ timeline {{ {' '.join([inner] * 3)} {'} } } }' * 3} }} }} }}"
+    width = (await person.ask(query, id=project))["timeline"]
+    for _ in range(3):
+        width = width["tracks"][0]["clips"][0]["content"]
+        assert (width["__typename"], width["width"]) == ("CompositionContent", 320)
+
+
+async def test_more_clips_than_a_timeline_may_have_are_one_problem(stage: Stage) -> None:
+    person = await stage.person()
+    project = await project_of(person)
+    crowd = [{"content": {"text": {"text": "a", "length": 1, "size": 9}}}] * 5_001
+    refused = await _set(person, project, {"canvas": CANVAS, "tracks": [{"clips": crowd}]})
+    assert refused["problems"] == [{"path": "tracks", "message": "5001 clips are more than the 5000 allowed"}]

@@ -1,5 +1,6 @@
 """What comes out of a render is what the timeline says: to the frame, and to the sample."""
 
+import hashlib
 import math
 import random
 import shutil
@@ -11,7 +12,12 @@ from pathlib import Path
 import av
 import pytest
 
-from domain.render import Output, Source, VideoCodec, compile_plan, mismatches
+from domain.ffmpeg.command import Original
+from domain.ffmpeg.stage import Source
+from domain.render.movie import movie
+from domain.render.output import Output, Speed, VideoCodec
+from domain.render.scene import Tools
+from domain.render.verify import mismatches
 from domain.timeline import (
     Audio,
     Canvas,
@@ -26,52 +32,39 @@ from domain.timeline import (
     Video,
     problems,
 )
-from tasks.ffmpeg import FONT, find_ffmpeg, run_ffmpeg
+from tasks.ffmpeg import ffmpeg_version, find_ffmpeg
 from tasks.probe import measure, probe
-from tasks.process import Limits
 from tests import media
+from tests.build import made
 
 pytestmark = pytest.mark.anyio
 
 CANVAS = Canvas(width=320, height=180, frame_rate=Fraction(25))
-OUTPUT = Output(codec=VideoCodec.H264, width=320, height=180, crf=12)
+OUTPUT = Output(codec=VideoCodec.H264, width=320, height=180, crf=12, speed=Speed.FASTER)
 NTSC = Fraction(30000, 1001)
 
 
 class Studio:
-    """Renders timelines in a folder of its own, as a worker does; each result is verified against its plan."""
+    """Renders timelines in a folder, span by span as workers do; each result is verified against its plan."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.shelf = folder / "sources"
-        self.shelf.mkdir()
         self.output = OUTPUT
-        self.font = FONT
 
     async def render(self, *tracks: Track, canvas: Canvas = CANVAS, background: str = "#000000", **paths: Path) -> Path:
         timeline = Timeline(canvas=canvas, background=background, tracks=tracks)
-        sources = {
-            name: Source(
-                path=path,
-                facts=await probe(path, claimed_content_type="", filename="", max_pixels=10**7),
-            )
-            for name, path in paths.items()
-        }
+        sources = {name: await _source(name, path) for name, path in paths.items()}
         assert problems(timeline, {name: source.facts for name, source in sources.items()}) == []
-        plan = compile_plan(timeline, self.output, sources, font=self.font)
-        for name, text in plan.files.items():
-            (self.folder / name).write_text(text)
-        await run_ffmpeg(
-            find_ffmpeg(None),
-            plan.argv,
-            folder=self.folder,
-            total_frames=plan.frames,
-            on_progress=lambda _: None,
-            limits=Limits(),
-        )
-        result = self.folder / plan.result
-        assert mismatches(plan, await measure(result, max_pixels=10**7)) == []
+        plan = movie(timeline, self.output, sources, Tools(ffmpeg=ffmpeg_version(find_ffmpeg(None)), threads=1))
+        result = made(plan.command, self.folder, paths)
+        assert mismatches(plan.expected, await measure(result, max_pixels=10**7)) == []
         return result
+
+
+async def _source(name: str, path: Path) -> Source:
+    facts = await probe(path, claimed_content_type="", filename="", max_pixels=10**7)
+    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Source(original=Original(asset_id=name, sha256=checksum), facts=facts)
 
 
 @pytest.fixture
@@ -277,10 +270,10 @@ async def test_a_title_is_seen_exactly_in_its_frames(studio: Studio) -> None:
     assert bright == [False] * 4 + [True] * 6 + [False] * 4
 
 
-async def test_the_font_and_the_sources_may_lie_anywhere(studio: Studio, shelf: Mapping[str, Path]) -> None:
+async def test_work_and_sources_may_lie_anywhere(studio: Studio, shelf: Mapping[str, Path]) -> None:
     odd = studio.folder / "it's [odd]; a:b, 100%d\\c"
     odd.mkdir()
-    studio.font = Path(shutil.copy(FONT, odd))
+    studio.folder = odd
     source = Path(shutil.copy(shelf["a"], odd))
     title = Clip(content=Text(text="\u2588", length=2, size=100))
     result = await studio.render(track(video("a", 30, 32)), track(title), a=source)

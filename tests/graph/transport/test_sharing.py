@@ -110,7 +110,17 @@ def test_the_resolvers_that_say_so_are_these_and_no_others() -> None:
     assert declared == {
         *(
             f"Job.{each}"
-            for each in ("asset", "attempts", "error", "parent", "priority", "progress", "project", "user")
+            for each in (
+                "asset",
+                "attempts",
+                "error",
+                "parent",
+                "priority",
+                "progress",
+                "project",
+                "user",
+                "verification",
+            )
         ),
         *(f"ProjectEvent.{each}" for each in ("cursor", "subject")),
     }

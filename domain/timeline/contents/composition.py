@@ -1,0 +1,71 @@
+"""An edit within the edit."""
+
+from domain.ffmpeg.stage import Stage
+from domain.timeline.checks import Check
+from domain.timeline.content import Content, Lengths, Picture, Shot
+from domain.timeline.edit import Track
+from domain.timeline.layers import laid, rounded
+from domain.timeline.placing import end_of, placed_tracks
+from domain.timeline.rules import side_problems, track_problems, volume_problems
+from domain.timeline.value import parts, said
+
+DEEPEST = 3
+
+
+@Content.kind
+class Composition(Content):
+    """Tracks of their own, shown and heard as one clip. Their frames are counted from the clip's first."""
+
+    width: int = said("Of its picture, in pixels; even.")
+    height: int = said("Of its picture, in pixels; even.")
+    tracks: tuple[Track, ...] = said("Later ones lie above earlier ones.")
+    background: str | None = said(
+        "What shows where nothing else does, as #rrggbb; null for what lies below.", default=None
+    )
+    volume: float = said("A factor on its sound; 0 is silent.", default=1.0)
+
+    def problems(self, check: Check, sources: Lengths) -> None:
+        """What is wrong with anything in it."""
+        check.found += side_problems(f"{check.path}.", self.width, self.height)
+        if self.background is not None:
+            check.color("background", self.background)
+        volume_problems(check, self.volume)
+        if _depth(self) > DEEPEST:
+            check.wrong(f"compositions lie in one another more than {DEEPEST} deep")
+            return
+        if not any(track.clips for track in self.tracks):
+            check.at("tracks").wrong("there is no clip: a composition needs at least one")
+        for each in parts(self.tracks):
+            if getattr(each, "bus", None) is not None:
+                check.at("tracks").wrong("clips in a composition play on its own bus: leave theirs out")
+                break
+        track_problems(check.at("tracks"), self.tracks, sources, frozenset())
+
+    def lasts(self, sources: Lengths) -> int | None:
+        """To the end of its last clip."""
+        try:
+            return end_of(placed_tracks(self.tracks, sources))
+        except ValueError:
+            return None
+
+    def shape(self, stage: Stage) -> tuple[int, int] | None:
+        """As it is shown, if it has a background."""
+        size = rounded(self.width * stage.scale), rounded(self.height * stage.scale)
+        return None if self.background is None else size
+
+    def picture(self, shot: Shot) -> Picture:
+        """Its tracks, laid on a stage of their own."""
+        stage = shot.stage
+        width, height = rounded(self.width * stage.scale), rounded(self.height * stage.scale)
+        own = stage.of_size(width, height)
+        lengths = {name: source.facts.frames(stage.rate) for name, source in stage.sources.items()}
+        tracks = placed_tracks(self.tracks, lengths)
+        link = laid(shot.graph, own, tracks, first=shot.first, count=shot.count, background=self.background)
+        return Picture(link=link, width=width, height=height, alpha=self.background is None, is_ours=True)
+
+
+def _depth(composition: Composition) -> int:
+    inner = (
+        each for track in composition.tracks for clip in track.clips if isinstance(each := clip.content, Composition)
+    )
+    return 1 + max((_depth(each) for each in inner), default=0)
