@@ -10,6 +10,7 @@ from pathlib import Path
 from domain.asset import Asset
 from domain.ffmpeg.command import Command, Original, Shipped
 from domain.piece import Piece, piece_place
+from domain.render.plan import missing
 from domain.render.scene import Tools
 from domain.sound.loudness import gain
 from domain.stored import StoredObject
@@ -59,24 +60,9 @@ class Workshop:
         """Those whose bytes lie here too."""
 
     async def missing(self, *wanted: Command) -> list[Command]:
-        """What must be made so that these can be, in order; themselves included, unless they are kept.
-
-        What only leads to something that is kept is not needed.
-        """
+        """What must be made so that these can be, in order; themselves included, unless they are kept."""
         await self.look_up([each.key for command in wanted for each in command.tree()])
-        needed: dict[str, Command] = {}
-
-        def need(command: Command) -> None:
-            if command.key in self._kept or command.key in needed:
-                return
-            for each in command.inputs.values():
-                if isinstance(each, Command):
-                    need(each)
-            needed[command.key] = command
-
-        for command in wanted:
-            need(command)
-        return list(needed.values())
+        return list(missing(wanted, self._kept))
 
     async def look_up(self, keys: Sequence[str]) -> None:
         """Ask which pieces are there, and have them spared."""

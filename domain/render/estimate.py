@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from fractions import Fraction
 
 from domain.ffmpeg.command import Command
 from domain.piece import Pace
@@ -42,8 +41,3 @@ def usual_pace(output: Output) -> Pace:
 def cost(command: Command, pace: Pace) -> float:
     """Processor seconds that a piece will take."""
     return command.frames * pace.cpu_seconds_per_frame if command.frames else command.seconds * _SOUND_SECONDS
-
-
-def file_bytes(frames: int, rate: Fraction, pace: Pace, *, has_sound: bool) -> int:
-    """About how large the whole file will be."""
-    return round(frames * pace.bytes_per_frame + (float(frames / rate) * SOUND_BYTES if has_sound else 0))

@@ -24,8 +24,8 @@ class Shape(Content):
     is_media = False
 
     form: ShapeForm = said("What is drawn.", default=ShapeForm.RECTANGLE)
-    width: float = said("In pixels of the canvas.")
-    height: float = said("In pixels of the canvas.")
+    width: int = said("In pixels of the canvas.")
+    height: int = said("In pixels of the canvas.")
     length: int = said("For how many frames.")
     fill: str = said("What it is filled with, as #rrggbb or, see-through, #rrggbbaa.", default="#ffffff")
     stroke: str = said("The colour of its edge, as #rrggbb or #rrggbbaa.", default="#000000")

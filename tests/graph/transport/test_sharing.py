@@ -122,5 +122,6 @@ def test_the_resolvers_that_say_so_are_these_and_no_others() -> None:
                 "verification",
             )
         ),
+        "Canvas.frameRate",
         *(f"ProjectEvent.{each}" for each in ("cursor", "subject")),
     }
