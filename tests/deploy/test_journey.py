@@ -187,7 +187,9 @@ async def test_an_installation_is_started_used_and_stopped_as_the_guide_says(
     made = await ada.ask(ASSET, id=job["asset"]["id"])
     bucket = deployment.services["store"].environment["BUCKET"]
     assert made["downloadUrl"].startswith(f"{moto.url}/{bucket}/")
-    assert len(moto.client.list_objects_v2(Bucket=bucket)["Contents"]) == 2
+    stored = [each["Key"] for each in moto.client.list_objects_v2(Bucket=bucket)["Contents"]]
+    assert len([key for key in stored if key.endswith("/original")]) == 2
+    assert len([key for key in stored if "/pieces/" in key]) >= 1
 
     await _asked_what_waits(deployment)
     for process in deployment.running.values():

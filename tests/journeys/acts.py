@@ -55,8 +55,12 @@ async def pause(person: Caller, project: str, seconds: float) -> str:
 
 
 async def set_video(person: Caller, project: str, asset: str, *, frames: int, times: int) -> None:
-    """A timeline of 1280 x 720 that shows the video's first frames, again and again: work for some seconds."""
-    clips = [{"content": {"video": {"assetId": asset, "out": frames}}}] * times
+    """A timeline of 1280 x 720 that shows the video's first frames, again and again: work for some seconds.
+
+    Each time a trace brighter, or it would be the same piece, made once and shown again and again.
+    """
+    shot = {"video": {"assetId": asset, "out": frames}}
+    clips = [{"content": shot, "effects": [{"color": {"brightness": each / 10_000}}]} for each in range(times)]
     canvas = {"width": 1280, "height": 720, "frameRate": "25"}
     answer = await person.do(
         "setTimeline",

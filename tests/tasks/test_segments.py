@@ -20,15 +20,20 @@ import pytest
 from domain.ffmpeg.command import Original
 from domain.ffmpeg.curve import Easing
 from domain.ffmpeg.stage import Source
+from domain.render.movie import movie
 from domain.render.output import Output, Speed, VideoCodec
+from domain.render.previews import quick, seen
 from domain.render.scene import Scene, Tools, scene
+from domain.render.verify import mismatches
 from domain.timeline import (
     Blur,
     Canvas,
+    Captions,
     Clip,
     Color,
     Composition,
     Content,
+    Cue,
     Effect,
     Fit,
     Flip,
@@ -54,7 +59,7 @@ from domain.timeline import (
     problems,
 )
 from tasks.ffmpeg import ffmpeg_version, find_ffmpeg
-from tasks.probe import probe
+from tasks.probe import measure, probe
 from tests import media
 from tests.build import made
 
@@ -317,10 +322,81 @@ async def test_any_file_is_the_same_in_spans_and_shows_the_right_frames(
     assert seen == [*shown(source, rate, 3, 12), *shown(source, rate, late, 20), *shown(source, rate, 20, 20)]
 
 
+@pytest.mark.parametrize("name", ["uneven.mp4", "rotated.mp4", "open-groups.mp4", "a.ts", "late.mkv", "edited.mp4"])
+async def test_a_frame_of_the_small_copy_is_the_frame_of_the_file(
+    studio: Studio, films_of: Callable[[str], Path], name: str
+) -> None:
+    source = await studio.take("a", films_of(name))
+    lasts = studio.sources["a"].facts.frames(Fraction(30)) or 0
+    edit = studio.scene(track(video("a", 2)), rate="30")
+    (copy,) = quick(studio.sources, edit.tools).values()
+    made(copy, studio.folder, studio.shelf)
+    for frame in (0, 7, 13, 31, 32, 44, 45, 46, lasts - 3):
+        still = seen(
+            edit.timeline,
+            studio.sources,
+            edit.tools,
+            kept={copy.key},
+            first=frame,
+            count=1,
+            width=WIDTH,
+            as_clip=False,
+        )
+        assert copy.key in {each.key for each in still.command.inputs.values()}
+        (picture,) = media.pictures(made(still.command, studio.folder, studio.shelf))
+        assert picture.number() == shown(source, "30", 2 + frame, 1)[0]
+
+
 @pytest.fixture(scope="session")
 def films_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """Each of FILES, made once."""
     return cache(lambda name: FILES[name](tmp_path_factory.mktemp("files") / name))
+
+
+# --- whole movies ---------------------------------------------------------------------------------------------------
+
+SOUNDS = {
+    "mono": ("sine=330:sample_rate=44100:d=2", ("-ac", "1")),
+    "stereo": ("sine=440:sample_rate=48000:d=2", ("-ac", "2")),
+    "surround": ("sine=550:sample_rate=48000:d=2", ("-ac", "6")),
+    "silent": None,
+}
+
+
+@pytest.fixture(scope="session")
+def talkies(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """Films of two seconds with each kind of sound."""
+    folder, found = tmp_path_factory.mktemp("talkies"), dict[str, Path]()
+    for number, (name, sound) in enumerate(SOUNDS.items()):
+        picture = colored(folder / f"{name}-picture.mp4", frames=50, first=100 * number + 1)
+        found[name] = picture
+        if sound:
+            found[name] = folder / f"{name}.mkv"
+            source = ("-f", "lavfi", "-i", sound[0])
+            media.ffmpeg("-i", picture, *source, "-c:v", "copy", "-c:a", "flac", *sound[1], found[name])
+    return found
+
+
+@pytest.mark.parametrize("rate", ["24000/1001", "25", "60000/1001"])
+async def test_a_whole_movie_is_the_picture_and_the_sound_of_one_pass(
+    studio: Studio, talkies: Mapping[str, Path], rate: str
+) -> None:
+    for name, path in talkies.items():
+        await studio.take(name, path)
+    second = round(Fraction(rate))
+    clips = [
+        video(name, each % 10, each % 10 + second + 7, transition=Transition(frames=5) if each % 3 else None)
+        for each, name in enumerate([*talkies] * 5)
+    ]
+    title = Clip(content=Text(text="Title", length=3 * second, size=12), start=4 * second)
+    edit = studio.scene(track(*clips), track(title), rate=rate)
+    plan = movie(edit.timeline, LOSSLESS, studio.sources, edit.tools)
+    assert len(plan.spans) >= 3
+    result = made(plan.command, studio.folder, studio.shelf)
+    assert mismatches(plan.expected, await measure(result, max_pixels=10**6)) == []
+    assert decoded(result) == studio.frames(edit, 0, edit.length)
+    assert plan.sound is not None
+    assert list(media.samples(result)) == list(media.samples(made(plan.sound, studio.folder, studio.shelf)))
 
 
 # --- what is on the canvas ------------------------------------------------------------------------------------------
@@ -400,12 +476,14 @@ def _content(chance: random.Random, length: int, depth: int) -> Content:
     text = Text(
         text="Reel\n100%", length=length, size=12, fade_in=chance.choice([0, 3]), fade_out=chance.choice([0, 5])
     )
+    cues = (Cue(start=0, end=5, text="One"), Cue(start=3, end=length - 1, text="Two\nthree"))
     contents: list[Content] = [
         Video(asset_id="a", in_=in_, out=in_ + length),
         Video(asset_id="b", in_=in_, out=in_ + 2 * length, speed=2.0),
         Image(asset_id="still", length=length),
         Shape(form=ShapeForm.ELLIPSE, width=30, height=20, length=length, fill="#ff880080"),
         text,
+        Captions(cues=cues, length=length, size=8),
     ]
     if depth < 1:
         contents.append(
