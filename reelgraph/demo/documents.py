@@ -59,6 +59,7 @@ subscription Job($id: ID!) {
     progress { stage fraction frames totalFrames fps speed etaSeconds }
     error { message }
     asset { name size sha256 downloadUrl }
+    verification { spans encoded }
   }
 }
 """

@@ -19,7 +19,11 @@ _END = _LIFE_END - _FADE + 75
 EXPECTED = Expected(width=WIDTH, height=HEIGHT, frame_rate=FRAME_RATE, frames=_END, cut=_CUT)
 
 
-def timeline(assets: Mapping[Footage, str]) -> Json:
+LAST_WORDS = f"{_END} frames, as planned"
+OTHER_WORDS = "Only this has changed"
+
+
+def timeline(assets: Mapping[Footage, str], last_words: str = LAST_WORDS) -> Json:
     """The timeline as GraphQL input: `assets` says under which id each footage was uploaded."""
     fade = {"frames": _FADE, "kind": "CROSS_FADE"}
     pictures: list[Json] = [
@@ -30,7 +34,7 @@ def timeline(assets: Mapping[Footage, str]) -> Json:
     ]
     titles: list[Json] = [
         _title("Reelgraph\nthree clips, a still, a sound", start=15, length=_CUT + 10, size=64),
-        _title(f"{_END} frames, as planned", start=_END - 60, length=60, size=56, color=SAND, position="BOTTOM"),
+        _title(last_words, start=_END - 60, length=60, size=56, color=SAND, position="BOTTOM"),
     ]
     music = {"assetId": assets[MUSIC], "out": _END, "volume": 0.8, "fadeIn": 25, "fadeOut": 50}
     return {

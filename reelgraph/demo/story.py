@@ -61,11 +61,15 @@ async def tell(url: str, folder: Path, display: Display, person: Person) -> Fini
             await client.do(SET_TIMELINE, projectId=project_id, timeline=edit.timeline(assets))
             stage.tell("cut, fades, titles, music")
         with display.stage("Render, watched live") as stage:
-            job = await client.do(START_RENDER, projectId=project_id, output={"preset": edit.PRESET})
-            video = await _rendered(live, job["id"], stage)
+            video = (await _rendered(client, live, project_id, stage))["asset"]
         path = folder / "reelgraph-demo.mp4"
         with display.stage("Download (Range, ETag)") as stage:
             await download(http, video, path, stage.tell)
+        with display.stage("Render again, changed") as stage:
+            changed = edit.timeline(assets, edit.OTHER_WORDS)
+            await client.do(SET_TIMELINE, projectId=project_id, timeline=changed)
+            made = (await _rendered(client, live, project_id, stage))["verification"]
+            stage.tell(f"{made['encoded']} of {made['spans']} spans encoded")
     with display.stage("Verify every frame") as stage:
         await asyncio.to_thread(verify.check, path, edit.EXPECTED)
         stage.tell(f"{edit.EXPECTED.frames} frames, {float(edit.EXPECTED.seconds):g} s, H.264, AAC")
@@ -111,11 +115,12 @@ async def _examined(live: Live, project_id: str, assets: Mapping[Footage, str], 
     raise DemoFailed("the project's log ended before all assets were ready")
 
 
-async def _rendered(live: Live, job_id: str, stage: Stage) -> Json:
-    """Follow the job to its end; return the asset it made."""
+async def _rendered(client: Client, live: Live, project_id: str, stage: Stage) -> Json:
+    """Start a render and follow the job to its end."""
+    started = await client.do(START_RENDER, projectId=project_id, output={"preset": edit.PRESET})
     job: Json = {}
     frames, pace = 0, 0.0
-    async with aclosing(live.watch(JOB, id=job_id)) as states:
+    async with aclosing(live.watch(JOB, id=started["id"])) as states:
         async for job in states:
             progress: Json = job["progress"]
             frames, pace = progress["totalFrames"] or frames, progress["fps"] or pace
@@ -124,7 +129,7 @@ async def _rendered(live: Live, job_id: str, stage: Stage) -> Json:
         error: Json = job.get("error") or {"message": "no reason given"}
         raise DemoFailed(f"the render ended as {job.get('state')}: {error['message']}")
     stage.tell(f"{frames} frames, {pace:.0f} fps")
-    return job["asset"]
+    return job
 
 
 def _said(progress: Json) -> str:

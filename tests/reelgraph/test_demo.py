@@ -40,6 +40,7 @@ STAGES = [
     "Set the timeline",
     "Render, watched live",
     "Download (Range, ETag)",
+    "Render again, changed",
     "Verify every frame",
 ]
 
