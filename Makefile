@@ -3,7 +3,7 @@
 # Nothing has to be activated: each target uses the virtual environment in .venv, and makes it first where it is missing.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo up test test-browser chaos fuzz-media bench-jobs bench-live check schema console format lock clean
+.PHONY: help venv demo up test test-browser chaos fuzz-media bench-jobs bench-live bench-render check schema console format lock clean
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -59,6 +59,9 @@ bench-jobs: venv ## measure jobs against their goals: latency, claims, fairness,
 
 bench-live: venv ## measure live updates next to a raw relay: processor time and memory, e.g. make bench-live ARGS=shared
 	@$(TETHERED) $(BIN)/python -m bench.live $(ARGS)
+
+bench-render: venv ## measure renders against plain ffmpeg: processor time, changes, previews, e.g. make bench-render ARGS="short preview"
+	@$(TETHERED) $(BIN)/python -m bench.render $(ARGS)
 
 check: venv ## lint, format, types, layers, schema
 	@$(BIN)/ruff check .

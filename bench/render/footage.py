@@ -18,10 +18,21 @@ def shoot(folder: Path, wanted: Footage, song_seconds: float) -> None:
     """Make the films and the song."""
     size = f"{wanted.width}x{wanted.height}"
     for number, name in enumerate(films(wanted)):
-        picture = f"testsrc2=s={size}:r={wanted.rate},hue=h={number * 29},noise=alls={wanted.grain}:allf=t:all_seed={number}"
+        picture = (
+            f"testsrc2=s={size}:r={wanted.rate},hue=h={number * 29},noise=alls={wanted.grain}:allf=t:all_seed={number}"
+        )
         tags = "scale=out_color_matrix=bt709:out_range=tv,format=yuv420p"
         sound = f"sine={200 + 40 * number}:sample_rate=48000,volume=0.2"
-        camera = ("-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-g", str(wanted.groups[number % len(wanted.groups)]))
+        camera = (
+            "-c:v",
+            "libx264",
+            "-preset",
+            "veryfast",
+            "-crf",
+            "20",
+            "-g",
+            str(wanted.groups[number % len(wanted.groups)]),
+        )
         _ffmpeg(
             *("-f", "lavfi", "-i", f"{picture},{tags}", "-f", "lavfi", "-i", sound, "-t", str(wanted.seconds)),
             *(*camera, "-keyint_min", "25", "-colorspace", "bt709", "-color_range", "tv", "-color_primaries", "bt709"),

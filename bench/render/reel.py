@@ -107,7 +107,10 @@ def reel(scenario: Scenario, clips: int) -> Reel:
         made,
         titles=_words("Title", made.length, wanted.title_every_seconds * rate, wanted.title_seconds * rate),
         captions=_words(
-            "What somebody says here, number", made.length, wanted.caption_every_seconds * rate, wanted.caption_seconds * rate
+            "What somebody says here, number",
+            made.length,
+            wanted.caption_every_seconds * rate,
+            wanted.caption_seconds * rate,
         ),
     )
 

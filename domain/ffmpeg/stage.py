@@ -24,6 +24,8 @@ class Source:
     facts: MediaFacts
     text: str | None = None
     """What stands in it, for one of text: captions, a table of colours."""
+    settling: float = SEEK_EARLIER
+    """How far before the time it needs a seek aims, in seconds."""
 
     @property
     def name(self) -> str:
@@ -37,7 +39,7 @@ class Source:
         to all other limits). Pictures come as stored: the graph turns them itself, alike in every version of FFmpeg.
         """
         demuxer = CONTAINERS[self.facts.container]
-        seek = at - SEEK_EARLIER if self.facts.container in SEEKABLE else Fraction(0)
+        seek = at - Fraction(self.settling) if self.facts.container in SEEKABLE else Fraction(0)
         early = ["-noaccurate_seek", "-ss", seconds(seek)] if seek > 0 else []
         options = ["-threads", "2", "-noautorotate", *early, "-f", demuxer, "-i", f"file:{self.name}"]
         return graph.open(options, self.original, at=self.name)

@@ -14,6 +14,8 @@ SIDE = 540
 """Pixels of its shorter side, at most."""
 GROUP = 15
 """Frames from keyframe to keyframe: so many are decoded at most to show one."""
+SETTLING = 0.125
+"""Seconds by which a seek in it aims early: hardly any, for its frames are stored in the order they are shown in."""
 CLOCK = 90_000
 RESULT = "proxy.mp4"
 
@@ -31,6 +33,8 @@ def proxy(source: Source, *, tool: str) -> Command | None:
         f"scale={width}:{height}:{matrix}{TO_BT709}",
         "setsar=1",
         "format=yuv420p",
+        # In the original a sound may come first; here nothing does, and times are counted from what does.
+        "setpts='if(eq(N,0)*gt(PTS,0),0,PTS)'",
         links=[f"[{number}:V:0]"],
     )
     encoder = ["-c:v", "libx264", "-preset", "veryfast", "-crf", "23", "-threads", "2", "-bf", "0", "-g", str(GROUP)]
@@ -71,4 +75,4 @@ def proxied(source: Source, command: Command) -> Source:
         rotation=0,
         color_matrix="bt709",
     )
-    return replace(source, original=command, facts=facts)
+    return replace(source, original=command, facts=facts, settling=SETTLING)

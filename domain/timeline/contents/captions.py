@@ -41,16 +41,16 @@ class Captions(Content):
 
     is_media = False
 
-    cues: tuple[Cue, ...] = said("The texts; none where a file has them.", ())
-    asset_id: AssetId | None = said("A file of captions; null where the texts are written here.", None)
-    in_: int = said("The first frame of the file that is used, counted at the timeline's frame rate.", 0)
-    length: int | None = said("For how many frames; null for up to the end of the last text.", None)
+    cues: tuple[Cue, ...] = said("The texts; none where a file has them.", default=())
+    asset_id: AssetId | None = said("A file of captions; null where the texts are written here.", default=None)
+    in_: int = said("The first frame of the file that is used, counted at the timeline's frame rate.", default=0)
+    length: int | None = said("For how many frames; null for up to the end of the last text.", default=None)
     size: int = said("How large letters are: the side of their square (the em), in pixels of the canvas.")
-    color: str = said("As #rrggbb.", "#ffffff")
-    position: TextPosition = said("Where on the canvas.", TextPosition.BOTTOM)
-    style: TextStyle = said("How letters look, and where lines break.", _READABLE)
+    color: str = said("As #rrggbb.", default="#ffffff")
+    position: TextPosition = said("Where on the canvas.", default=TextPosition.BOTTOM)
+    style: TextStyle = said("How letters look, and where lines break.", default=_READABLE)
     max_lines: int | None = said(
-        "A text that would take more lines is shown in parts, one after the other; null for whole texts.", None
+        "A text that would take more lines is shown in parts, one after the other; null for whole texts.", default=None
     )
 
     def problems(self, check: Check, sources: Lengths) -> None:
