@@ -224,3 +224,27 @@ async def test_what_a_killed_worker_left_on_disk_is_swept_and_what_is_at_work_is
         assert [path.name for path in jobs.iterdir()] == [f"{job['id']}-1"]
         await person.do("cancelJob", "", id=job["id"])
         await until(watching, state="CANCELLED")
+
+
+async def test_a_movie_brings_the_poster_that_was_asked_for_and_takes_it_along_when_it_goes(
+    stage: Stage, tmp_path: Path
+) -> None:
+    person = await stage.person()
+    project = await project_of(person)
+    async with stage.worker():
+        source = await ready(person, project, media.counter(tmp_path / "a.mp4", frames=50), "video/mp4")
+        await _timeline(person, project, [{"content": {"video": {"assetId": source, "in": 10}}}])
+        output = {"custom": {**SMALL["custom"], "posterFrame": 7}}
+        job = await _start(person, project, output)
+        last = [each async for each in person.watch(WATCH_JOB, id=job["id"])][-1]
+    assert (last["state"], last["error"]) == ("COMPLETED", None)
+    asset = await person.ask("query($id: ID!) { asset(id: $id) { id posterUrl } }", id=last["asset"]["id"])
+    answer = await stage.web.get(asset["posterUrl"])
+    assert answer.headers["content-type"] == "image/jpeg"
+    poster = tmp_path / "poster.jpg"
+    poster.write_bytes(answer.content)
+    assert media.numbers(poster) == [18]
+    await person.do("deleteAsset", "", id=asset["id"])
+    async with stage.resources.work() as work:
+        there = StoredObject.key.contains(f"/assets/{asset['id']}/") & StoredObject.doomed_at.is_(None)
+        assert await work.session.scalar(select(func.count()).select_from(StoredObject).where(there)) == 0
