@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import strawberry
 from sqlalchemy import func, select
 
-from domain.job import Job, JobState, Priority
+from domain.job import Job, JobState
 from domain.kinds import JobKind, Pool, PreviewSpec
 from domain.order import Order
 from domain.piece import Piece
@@ -44,7 +44,7 @@ from persistence.work import Work
 PATIENCE = 2.0
 """Seconds that somebody waits here; then they are told of the job."""
 MOST_WAITING = 32
-"""Previews of one user that no worker has taken yet."""
+"""Previews of one user that wait or are being made."""
 TRIED_AGAIN_AFTER = timedelta(seconds=5)
 """For so long a preview that has failed is not tried again, however often it is asked for."""
 COST = 5
@@ -220,7 +220,6 @@ class _Asked:
             project_id=self.project_id,
             user_id=me.user_id,
             idempotency_key=f"preview:{shown.command.key}",
-            priority=Priority.HIGH,  # somebody looks at an empty frame
         )
         async with self.resources.work() as work:
             await work.project(me, self.project_id, Right.SEE)
@@ -293,6 +292,8 @@ def _failed(job: Job) -> PreviewFailed:
 
 
 async def _waiting(work: Work, user_id: str) -> int:
-    """How many previews of a user wait for a worker: read from the line, which is short, and not from all jobs."""
-    line = select(func.count()).where(Job.pool == Pool.LIGHT, Job.in_line, Job.user_id == user_id)
-    return (await work.session.scalars(line.where(Job.kind == JobKind.PREVIEW))).one()
+    """How many previews of a user wait for a worker or have one: each counted by an index that is short."""
+    theirs = select(func.count()).where(Job.user_id == user_id, Job.kind == JobKind.PREVIEW)
+    line = theirs.where(Job.pool == Pool.LIGHT, Job.in_line).scalar_subquery()
+    at_work = theirs.where(Job.state == JobState.PROCESSING, ~Job.in_line).scalar_subquery()
+    return (await work.session.scalars(select(line + at_work))).one()

@@ -1,7 +1,9 @@
 """Find FFmpeg, and run it with its progress; whatever it is to read, it opens no other file."""
 
+import hashlib
 import math
 import os
+import platform
 import re
 import shutil
 import signal
@@ -17,7 +19,7 @@ from domain.media import CONTAINERS
 from persistence.settings import Settings
 from tasks.process import Ended, Limits, run
 
-OLDEST = (5, 1)
+OLDEST = (7, 1)
 FASTEST = 100_000.0
 NEEDED_ENCODERS = frozenset({"libx264", "libx265", "aac", "flac"})
 """The others (AV1, VP9, MP3, NVENC, ...) are asked for by name: `abilities`."""
@@ -99,7 +101,7 @@ def find_ffmpeg(override: str | None) -> Path:
         if unfit is None:
             return path
         looked.append(f"{name} ({path}) {unfit}")
-    remedy = "install FFmpeg 5.1 or newer with libx264 and libx265, or name one in FFMPEG_BINARY"
+    remedy = "install FFmpeg 7.1 or newer with libx264 and libx265, or name one in FFMPEG_BINARY"
     raise FfmpegMissing(f"no usable FFmpeg: {'; '.join(looked) or 'there is none'}; {remedy}")
 
 
@@ -131,11 +133,15 @@ def _unfit(path: Path) -> str | None:
 
 @cache
 def ffmpeg_version(path: Path) -> str:
-    """Which FFmpeg it is, to the very build: another one may make other bytes of the same command. Blocks.
+    """Which FFmpeg it is, to the very build and kind of machine: others may make other bytes of the same command.
 
-    Raises OSError, subprocess.SubprocessError.
+    Its name for people, and a hash of all that it says of its configuration and libraries. Blocks. Raises OSError,
+    subprocess.SubprocessError.
     """
-    return _ask(path, "-version").partition("\n")[0].strip()
+    said = _ask(path, "-version")
+    build = hashlib.sha256(said.encode()).hexdigest()[:12]
+    name = said.partition("\n")[0].strip()
+    return f"{name} ({platform.machine()}, build {build})"
 
 
 @cache

@@ -21,7 +21,7 @@ CLONE_NEWUSER, CLONE_NEWNET = 0x10000000, 0x40000000
 SIGKILL = 9
 
 SYSTEM = (
-    *("/usr", "/lib*", "/bin", "/opt", "/snap", "/nix/store", "/home/linuxbrew/.linuxbrew", "/etc/ld*"),
+    *("/usr", "/lib*", "/bin", "/snap", "/nix/store", "/home/linuxbrew/.linuxbrew", "/etc/ld*"),
     *("/proc/self", "/proc/driver", "/sys"),
 )
 """Programs, libraries and what they ask of the machine; nothing of its users and services."""

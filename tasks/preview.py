@@ -12,6 +12,9 @@ from tasks.ffmpeg import FfmpegProgress
 from tasks.lease import Done, JobFailed, Lease
 from tasks.workshop import Workshop, tools
 
+LONGEST = 60.0
+"""Seconds that one may take: somebody waits, and so do others for the slot."""
+
 
 async def preview(lease: Lease, spec: PreviewSpec) -> Done:
     """Make the piece, from the small copies of videos where they are there. The result says its key."""
@@ -38,7 +41,7 @@ async def preview(lease: Lease, spec: PreviewSpec) -> Done:
     def tell(progress: FfmpegProgress) -> None:
         lease.report(Progress(stage="encoding", fraction=progress.fraction))
 
-    shop = Workshop(lease)
+    shop = Workshop(lease, patience=LONGEST)
     for command in await shop.missing(shown.command):
         await shop.made(command, tell)
     return Done(result={"key": shown.command.key})

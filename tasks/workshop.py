@@ -49,9 +49,10 @@ class Made:
 class Workshop:
     """Makes commands for one job, in folders of its own below the attempt's."""
 
-    def __init__(self, lease: Lease) -> None:
-        """Know no piece yet."""
+    def __init__(self, lease: Lease, *, patience: float | None = None) -> None:
+        """Know no piece yet. `patience`: seconds that one run may take, if that is less than a job's own time."""
         self._lease = lease
+        self._patience = patience
         self._resources = lease.resources
         self._binary = find_ffmpeg(lease.resources.settings.ffmpeg_binary)
         self._kept: dict[str, Piece] = {}
@@ -96,6 +97,8 @@ class Workshop:
             tell(progress)
 
         limits = usual_limits(self._resources.settings)
+        if self._patience is not None:
+            limits = replace(limits, wall_seconds=min(self._patience, limits.wall_seconds or self._patience))
         try:
             ran = await run_ffmpeg(
                 self._binary,

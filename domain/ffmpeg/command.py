@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TypeAlias
 
 
@@ -70,7 +70,7 @@ class Command:
             "result": self.result,
             "tool": self.tool,
             "inputs": {name: each.key for name, each in sorted(self.inputs.items())},
-            "files": dict(sorted(self.files.items())),
+            "files": {name: _digest(text) for name, text in sorted(self.files.items())},
             "measure": self.measure and [self.measure.input, self.measure.target],
         }
         return hashlib.sha256(json.dumps(shaped, separators=(",", ":")).encode()).hexdigest()
@@ -89,6 +89,12 @@ class Command:
             yield command
 
         yield from walk(self)
+
+
+@lru_cache(maxsize=256)
+def _digest(text: str) -> str:
+    """Of a table of colours in a thousand spans, say: megabytes, which are one and the same text."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -76,7 +76,7 @@ def movie(timeline: Timeline, output: Output, sources: Mapping[str, Source], too
         first, count = (0, length) if output.format is Format.GIF else (output.frame or 0, 1)
         command = whole.picture(output, first, count)
     heard = samples(length, rate) if sound else None
-    return Movie(
+    made = Movie(
         command=command,
         spans=spans,
         sound=sound,
@@ -85,6 +85,9 @@ def movie(timeline: Timeline, output: Output, sources: Mapping[str, Source], too
         frames=length,
         rate=rate,
     )
+    for each in made.command.tree():  # who plans does so in a thread, and this is half of the work
+        _ = each.key
+    return made
 
 
 class NothingToHear(Exception):

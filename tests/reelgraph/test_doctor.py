@@ -105,7 +105,7 @@ async def test_a_missing_encoder(environment: dict[str, str], tmp_path: Path) ->
     binary.chmod(0o755)
     assert await failing(environment | {"FFMPEG_BINARY": str(binary)}) == (
         f"failure  FFmpeg: no usable FFmpeg: FFMPEG_BINARY ({binary}) lacks libx265; "
-        "install FFmpeg 5.1 or newer with libx264 and libx265, or name one in FFMPEG_BINARY"
+        "install FFmpeg 7.1 or newer with libx264 and libx265, or name one in FFMPEG_BINARY"
     )
 
 
