@@ -47,7 +47,7 @@ class JobState(Worded):
     PROCESSING = "PROCESSING", "A worker or its children are at it; `progress` says how far."
     COMPLETED = "COMPLETED", "Done: `asset` is what came of it."
     FAILED = "FAILED", "Given up; `error` says why."
-    CANCELLED = "CANCELLED", "Stopped on request; nothing of it was kept."
+    CANCELLED = "CANCELLED", "Stopped on request; no asset came of it."
 
     @property
     def ended(self) -> bool:
