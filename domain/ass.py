@@ -15,8 +15,6 @@ FRAME = 100
 """What a frame lasts meanwhile, in milliseconds."""
 BEFORE = FRAME // 2
 """How long before its first frame a line comes, in milliseconds."""
-FONTS = "fonts"
-"""The folder that fonts lie in."""
 WORD_JOINER = "\u2060"
 """Takes no room. Behind a backslash it keeps the two from being read as a command."""
 
@@ -94,9 +92,13 @@ def document(width: int, height: int, styles: Sequence[Style], lines: Sequence[L
     )
 
 
-def filters(name: str, rate: Fraction) -> list[str]:
-    """Draw a document that lies in the folder onto a stream of frames, the first of which is frame 0 of its lines."""
-    return ["settb=1/10,setpts=N+1", f"ass=filename={quoted(name)}:fontsdir={FONTS}", counted(rate)]
+def filters(name: str, fonts: str, rate: Fraction) -> list[str]:
+    """Draw a document onto a stream of frames, the first of which is frame 0 of its lines.
+
+    `fonts` is the folder of those it is set in. Of all that lie there the best fit is taken, whatever its file is
+    called: there should be no others.
+    """
+    return ["settb=1/10,setpts=N+1", f"ass=filename={quoted(name)}:fontsdir={quoted(fonts)}", counted(rate)]
 
 
 def escaped(text: str) -> str:

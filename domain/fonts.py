@@ -42,12 +42,15 @@ FACES = (
 FAMILIES = tuple(dict.fromkeys(face.family for face in FACES))
 
 
-def faces(family: str, *, bold: bool) -> tuple[Face, ...]:
-    """What a text in this family needs, the face it is set in first.
+FALLBACK = tuple(face for face in FACES if face.family == SANS)
+"""What has the letters that the font of a text lacks. All of it comes along with every text: which of it there is must
+not hang on what other texts a span shows."""
 
-    The lighter face comes along with the bold one, and the first family with every other one: they have letters that
-    the others lack.
+
+def faces(family: str, *, bold: bool) -> tuple[Face, ...]:
+    """What a text in this family is set in, the face it is meant to be first.
+
+    The lighter face comes along with the bold one: it has letters that the bold one lacks.
     """
     wanted = [face for face in FACES if face.family == family and face.is_bold <= bold]
-    wanted += [face for face in FACES if face.family == SANS != family and face.is_bold <= bold]
-    return tuple(sorted(wanted, key=lambda face: (face.family != family, face.is_bold != bold)))
+    return tuple(sorted(wanted, key=lambda face: face.is_bold != bold))

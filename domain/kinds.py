@@ -1,7 +1,7 @@
 """The kinds of job: for each, what is asked (its spec) and what came of it (its result)."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, ClassVar, Self
 
 from domain.entity import Worded
@@ -44,8 +44,12 @@ class Spec:
         return self.usual_pool
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as it is kept."""
-        return asdict(self)
+        """Return it as it is kept. What is as usual is left out: then older processes understand it too."""
+        return {
+            each.name: value
+            for each in fields(self)
+            if (value := getattr(self, each.name)) != _usual(each.default, each.default_factory)
+        }
 
     def asked(self) -> dict[str, Any]:
         """What of it the client said, as opposed to what was looked up for it."""
@@ -53,8 +57,12 @@ class Spec:
 
     @classmethod
     def from_json(cls, kept: dict[str, Any]) -> Self:
-        """Return it from how it was kept."""
-        return cls(**kept)
+        """Return it from how it was kept; what a newer version says beside it is passed over."""
+        return cls(**{each.name: kept[each.name] for each in fields(cls) if each.name in kept})
+
+
+def _usual(default: Any, factory: Any) -> Any:
+    return default if factory is MISSING else factory()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,10 +82,7 @@ class PauseSpec(Spec):
 
     def asked(self) -> dict[str, Any]:
         """Without what is as usual: keys given before there were parts stay good."""
-        usual = PauseSpec(seconds=self.seconds).to_json()
-        return {"seconds": self.seconds} | {
-            name: value for name, value in self.to_json().items() if value != usual[name]
-        }
+        return self.to_json()
 
     def split(self) -> "list[PauseSpec]":
         """What its children take; together as long as itself."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, Self
@@ -80,6 +80,9 @@ class MediaFacts:
     duration_seconds: float | None = None
     """From the first moment of the file to the end of its last frame, sample or caption; None for what has no end."""
     frame_count: int | None = None
+    shown_late_seconds: float | None = None
+    """How long at most after its decoding time a frame is shown: by so much the index of an MP4 may mislead. None where
+    that was not measured, as of a file that was examined before it was."""
     channels: int | None = None
     sample_rate: int | None = None
     cue_count: int | None = None
@@ -106,10 +109,13 @@ class MediaFacts:
         return max(1, math.floor(Fraction(self.duration_seconds) * rate + Fraction(1, 2)))
 
     def to_json(self) -> dict[str, Any]:
-        """The facts as a plain dict."""
-        return asdict(self) | {"kind": self.kind.value}
+        """The facts as a plain dict; what is not known of a file is left out."""
+        return {
+            each.name: getattr(self, each.name) for each in fields(self) if getattr(self, each.name) != each.default
+        } | {"kind": self.kind.value}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
-        """The facts that `to_json` wrote."""
-        return cls(**dict(stored, kind=MediaKind(stored["kind"])))
+        """The facts that `to_json` wrote. Those that a newer version knows beside them are passed over."""
+        known: dict[str, Any] = {each.name: stored[each.name] for each in fields(cls) if each.name in stored}
+        return cls(**dict(known, kind=MediaKind(stored["kind"])))

@@ -189,5 +189,5 @@ def _row_problems(
 
 def _must_fit(output: Output, timeline: Timeline, facts: Mapping[str, MediaFacts | None]) -> None:
     """Refuse an output that cannot be made of a sound timeline."""
-    for problem in output.problems(length=length(timeline, facts), rate=timeline.canvas.frame_rate):
+    for problem in output.problems(canvas=timeline.canvas, length=length(timeline, facts)):
         raise InvalidInput(path=f"output.{output.choice}.{problem.path}", problem=problem.message)

@@ -1,5 +1,6 @@
 """Templates: a timeline with variables, rendered with values for them, once or for many rows."""
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -14,6 +15,8 @@ MOST_CLIPS = 25_000
 """Of all rows of a batch together, each with those of its timeline: they are looked at before anything is kept."""
 MOST_PROBLEMS = 1_000
 """Of a batch: a template with a mistake has it in each row."""
+MOST_BYTES = 64 * 2**20
+"""Of a batch: each row is kept as a timeline of its own."""
 LONGEST_NAME = 80
 
 Values = Mapping[str, str]
@@ -79,6 +82,12 @@ def batch_problems(project_name: str, timeline: Timeline, rows: Sequence[Row]) -
     if clips * len(rows) > MOST_CLIPS:
         most = MOST_CLIPS // clips
         yield Problem("rows", f"{len(rows)} rows of {clips} clips each are too many at once: {most} may be")
+        return
+    size = len(json.dumps(timeline.to_json(), ensure_ascii=False).encode())
+    if size * len(rows) > MOST_BYTES:
+        most = MOST_BYTES // size
+        message = f"{len(rows)} rows of a timeline of {size} bytes are too many at once: {most} may be"
+        yield Problem("rows", message)
         return
     first: dict[str, int] = {}
     for number, (row, name) in enumerate(zip(rows, row_names(project_name, rows), strict=True)):

@@ -11,6 +11,8 @@ from domain.timeline import Timeline
 
 MOST_VERSIONS = 1000
 """A project remembers so many of its timelines, the newest; the present one among them."""
+MOST_BYTES = 200 * 2**20
+"""And so many bytes of them, as they lie in the database; the present one in any case."""
 
 
 class TimelineVersion(Entity, Base):

@@ -149,8 +149,11 @@ class OutputInput:
         """The domain's value; refused where it cannot be made."""
         asked = self.asked()
         if isinstance(asked, OutputPreset):
-            return asked.output(canvas)
-        for problem in asked.problems():
+            made = asked.output(canvas)
+            for problem in made.problems(canvas=canvas):
+                raise InvalidInput(path="output.preset", problem=f"its {problem.path}: {problem.message}")
+            return made
+        for problem in asked.problems(canvas=canvas):
             raise InvalidInput(path=f"output.{asked.choice}.{problem.path}", problem=problem.message)
         return asked
 

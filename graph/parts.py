@@ -15,6 +15,7 @@ from strawberry import UNSET
 
 from domain.asset import Asset
 from domain.entity import Worded
+from domain.refusals import Problem, TimelineInvalid
 from domain.timeline.edit import parse_frame_rate
 from domain.timeline.value import AssetId, Kinds, Part, hints, shown, without_none
 from graph.context import Info
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from graph.assets import AssetFace
 
 P = TypeVar("P", bound=Part)
+DEEPEST = 50
+"""How many parts may lie in one another: far below Python's recursion limit, far beyond what the rules allow."""
+
 Types = Mapping[type, Any]
 """The GraphQL types of the classes of the domain."""
 
@@ -64,17 +68,19 @@ def faces(root: type[Part], root_face: type) -> None:
         face(each, name=f"{each.__name__}{choice.__name__ if choice else ''}")(made[each])
 
 
-def read(part: type[P], given: Mapping[str, Any]) -> P:
+def read(part: type[P], given: Mapping[str, Any], room: int = DEEPEST) -> P:
     """The part that a client wrote: an input that GraphQL has found to be of the part's type.
 
-    Straight from there, without an object of each input type between. Raises TimelineInvalid for a frame rate that is
-    none.
+    Straight from there, without an object of each input type between. `room`: for how many parts in one another. Raises
+    TimelineInvalid for more of them, and for a frame rate that is none.
     """
+    if not room:
+        raise TimelineInvalid(problems=[Problem("tracks", f"more than {DEEPEST} parts lie in one another")])
     values: dict[str, Any] = {}
     for name, key, reader, is_nullable in _readers(part):
         value = given.get(key)
         if value is not None:
-            values[name] = reader(value)
+            values[name] = reader(value, room - 1)
         elif is_nullable and key in given:
             values[name] = None
     return part(**values)
@@ -226,26 +232,26 @@ def _as_it_came(input_type: type[object], given: Mapping[str, Any], _context: ob
 
 
 @cache
-def _readers(part: type[Part]) -> list[tuple[str, str, Callable[[Any], Any], bool]]:
-    """For each field its name, what clients call it, what reads its value, and whether null is one."""
+def _readers(part: type[Part]) -> list[tuple[str, str, Callable[[Any, int], Any], bool]]:
+    """For each field its name, what clients call it, what reads its value (with this room), and whether null is one."""
     return [
         (name, shown(name), _reader(annotation), without_none(annotation)[1])
         for name, annotation in hints(part).items()
     ]
 
 
-def _reader(annotation: Any) -> Callable[[Any], Any]:
+def _reader(annotation: Any) -> Callable[[Any, int], Any]:
     annotation, _ = without_none(annotation)
     if get_origin(annotation) is tuple:
         each = _reader(get_args(annotation)[0])
-        return lambda given: tuple(map(each, given))
+        return lambda given, room: tuple(each(one, room) for one in given)
     if annotation is Fraction:
-        return parse_frame_rate
+        return lambda given, _room: parse_frame_rate(given)
     if annotation is AssetId or not issubclass(annotation, Part):
-        return lambda given: given
+        return lambda given, _room: given
     return partial(_chosen, annotation) if _is_choice(annotation) else partial(read, annotation)
 
 
-def _chosen(choice: type, given: Mapping[str, Any]) -> Part:
+def _chosen(choice: type, given: Mapping[str, Any], room: int) -> Part:
     ((name, value),) = given.items()  # @oneOf: validation lets exactly one through
-    return read(_kinds(choice)[name], value)
+    return read(_kinds(choice)[name], value, room)

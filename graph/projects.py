@@ -1,5 +1,6 @@
 """Projects: founding them, naming them, setting their timeline, ending them."""
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import strawberry
@@ -199,11 +200,13 @@ class ProjectMutations:
         self, info: Info, input: Annotated[SetTimelineInput, strawberry.argument(description="The new edit.")]
     ) -> Project:
         """Set a project's timeline. All that is wrong with it is told at once, and then nothing changes."""
+        # Looking at thousands of clips takes its time, in which others are to be served.
+        timeline: Timeline = await asyncio.to_thread(input.timeline.value)
         async with info.context.resources.work() as work:
             project = await work.project(info.context.me, input.project_id, Right.EDIT)
-            timeline: Timeline = input.timeline.value()
             facts = await work.facts(project.id, timeline.asset_ids)
-            version = project.set_timeline(
+            version = await asyncio.to_thread(
+                project.set_timeline,
                 timeline,
                 facts,
                 expected_version=input.expected_version,

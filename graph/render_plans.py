@@ -82,14 +82,13 @@ class RenderPlanQueries:
             raise first_of(invalid.problems) from invalid
         found = await sources(context.loaders.reads, project_id, timeline.asset_ids)
         facts = {asset_id: source.facts for asset_id, source in found.items()}
-        if wrong := problems(timeline, facts):
+        # Thousands of clips, or an hour of timeline, take a part of a second, in which others are to be served.
+        if wrong := await asyncio.to_thread(problems, timeline, facts):
             raise first_of(wrong)
-        rate = timeline.canvas.frame_rate
-        for problem in wanted.problems(length=length(timeline, facts), rate=rate):
+        for problem in wanted.problems(canvas=timeline.canvas, length=length(timeline, facts)):
             raise InvalidInput(path=f"output.{wanted.choice}.{problem.path}", problem=problem.message)
         made_with = await context.resources.tooling.newest() or NO_TOOLS
         try:
-            # An hour of timeline takes a part of a second, in which others are to be served.
             plan = await asyncio.to_thread(movie, timeline, wanted, found, made_with)
         except NothingToHear:
             raise InvalidInput(path="output", problem="the timeline has no sound to make a file of") from None

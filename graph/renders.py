@@ -1,5 +1,6 @@
 """Renders: a project's timeline becomes a video."""
 
+import asyncio
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime
@@ -85,7 +86,9 @@ class RenderMutations:
             if made := await job_with_key(work, project.id, input.idempotency_key):
                 wanted = Order(spec=project.render_spec(output, values), project_id=project.id, user_id=me.user_id)
                 return same_request(made, replace(wanted, priority=input.priority, not_before=input.not_before))
-            order = project.start_render(
+            # Looking at thousands of clips takes its time, in which others are to be served.
+            order = await asyncio.to_thread(
+                project.start_render,
                 output,
                 await work.facts(project.id, assets_of(timeline, values)),
                 user_id=me.user_id,

@@ -1,5 +1,6 @@
 """The timelines that a project has had, and bringing one back."""
 
+import asyncio
 from typing import Annotated, Any
 
 import strawberry
@@ -68,7 +69,9 @@ class HistoryMutations:
             if earlier is None:
                 raise NotFound(what="timeline version", id=str(input.version))
             facts = await work.facts(project.id, earlier.timeline.asset_ids)
-            version = project.restore_timeline(
+            # Looking at thousands of clips takes its time, in which others are to be served.
+            version = await asyncio.to_thread(
+                project.restore_timeline,
                 earlier,
                 facts,
                 expected_version=input.expected_version,

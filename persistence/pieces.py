@@ -71,7 +71,7 @@ async def keep(work: Work, made: Piece, *, sha256: str) -> Piece | None:
     the object was given up meanwhile, and nothing is kept. To be called once in a transaction.
     """
     stored = None
-    if await _still_there(work, made):
+    if await _still_there(work, made.project_id, made.asset_id):
         stored = await work.locked(StoredObject, made.object_id)
     if stored is None or stored.doomed_at is not None:
         await work.doom(made.object_id)
@@ -96,12 +96,21 @@ async def keep(work: Work, made: Piece, *, sha256: str) -> Piece | None:
     return kept
 
 
-async def _still_there(work: Work, made: Piece) -> bool:
-    """Whether what the piece belongs to is there, and stays until we are done."""
+async def pin(work: Work, piece: Piece, asset_id: str) -> bool:
+    """Let a piece belong to an asset of its project, unless it does to one. False: the piece or the asset is gone."""
+    if not await _still_there(work, piece.project_id, asset_id):
+        return False
+    there = (Piece.project_id == piece.project_id) & (Piece.key == piece.key)
+    pinned = update(Piece).where(there).values(asset_id=func.coalesce(Piece.asset_id, asset_id)).returning(Piece.key)
+    return await work.session.scalar(pinned.execution_options(synchronize_session=False)) is not None
+
+
+async def _still_there(work: Work, project_id: str, asset_id: str | None) -> bool:
+    """Whether what a piece belongs to is there, and stays until we are done."""
     # The project last: whoever deletes it has locked its assets before.
-    owners = [select(Project.id).where(Project.id == made.project_id)]
-    if made.asset_id is not None:
-        owners.insert(0, select(Asset.id).where(Asset.id == made.asset_id, Asset.project_id == made.project_id))
+    owners = [select(Project.id).where(Project.id == project_id)]
+    if asset_id is not None:
+        owners.insert(0, select(Asset.id).where(Asset.id == asset_id, Asset.project_id == project_id))
     for owner in owners:
         if await work.session.scalar(owner.with_for_update(read=True, key_share=True)) is None:
             return False

@@ -46,7 +46,7 @@ from domain.piece import Piece
 from domain.project import Project
 from domain.refusals import NotFound
 from domain.stored import StoredObject
-from domain.timeline_version import MOST_VERSIONS, TimelineVersion
+from domain.timeline_version import MOST_BYTES, MOST_VERSIONS, TimelineVersion
 from domain.upload import Upload
 from domain.user import User
 from domain.viewer import Right, Role, Viewer
@@ -310,10 +310,20 @@ class Work:
             stored.doom(await self.now())
 
     async def keep_timeline(self, version: TimelineVersion) -> None:
-        """Keep a new version of a locked project's timeline, and forget the oldest of too many."""
+        """Keep a new version of a locked project's timeline, and forget the oldest: of too many, or too large ones."""
         self.add(version)
+        await self.session.flush()
+        size = func.pg_column_size(TimelineVersion.timeline_json)  # as it is stored: nothing large is read for it
+        newest_first = TimelineVersion.number.desc()
+        of_it = select(
+            TimelineVersion.id,
+            TimelineVersion.number,
+            func.sum(size).over(order_by=newest_first).label("size"),
+        ).where(TimelineVersion.project_id == version.project_id)
+        each = of_it.subquery()
+        old = (each.c.number <= version.number - MOST_VERSIONS) | (each.c.size > MOST_BYTES)
         forgotten = delete(TimelineVersion).where(
-            TimelineVersion.project_id == version.project_id, TimelineVersion.number <= version.number - MOST_VERSIONS
+            TimelineVersion.id.in_(select(each.c.id).where(old, each.c.number < version.number))
         )
         await self.session.execute(forgotten.execution_options(synchronize_session=False))
 
@@ -336,16 +346,36 @@ class Work:
         return len(ids)
 
     async def delete_asset(self, asset: Asset) -> None:
-        """Remove a locked asset that no job needs, with the pieces that are its own."""
+        """Remove a locked asset that no job needs, with the pieces that are its own.
+
+        Where another asset of the project has the same bytes, the pieces are that one's from then on.
+        """
         for job in await self._active((Job.kind == JobKind.PREPARE) & (Job.asset_id == asset.id)):
             job.cancel(await self.now())
         # From here on nobody adds a piece to it.
         await self.session.execute(select(Asset.id).where(Asset.id == asset.id).with_for_update())
-        own = select(Piece.object_id).where(Piece.asset_id == asset.id).order_by(Piece.key)
-        await self.remove_pieces(own.with_for_update())
+        own = select(Piece.object_id).where(Piece.asset_id == asset.id).order_by(Piece.key).with_for_update()
+        if heir := await self._twin(asset):
+            ids = (await self.session.scalars(own)).all()
+            inherited = update(Piece).where(Piece.object_id.in_(ids)).values(asset_id=heir)
+            await self.session.execute(inherited.execution_options(synchronize_session=False))
+        else:
+            await self.remove_pieces(own)
         for object_id in filter(None, (asset.object_id, asset.poster_id)):
             await self.doom(object_id)
         await self.delete(asset)
+
+    async def _twin(self, asset: Asset) -> str | None:
+        """The id of another asset of the project with the same bytes; it is there until we are done."""
+        twins = select(Asset.id).where(
+            Asset.project_id == asset.project_id,
+            Asset.sha256 == asset.sha256,
+            Asset.id != asset.id,
+            Asset.state != AssetState.REJECTED,
+        )
+        # Skipped, not waited for, is one that is being deleted: its transaction may want to leave its pieces to ours.
+        locked = twins.order_by(Asset.id).limit(1).with_for_update(read=True, key_share=True, skip_locked=True)
+        return await self.session.scalar(locked)
 
     async def delete_project(self, project: Project) -> None:
         """Remove a locked project with all that is in it: jobs are cancelled, objects doomed, then rows go."""

@@ -1,5 +1,8 @@
 """Render a template once for each row: by children, of which one may fail without the others."""
 
+import asyncio
+from collections.abc import Container
+
 from domain.job import JobState
 from domain.kinds import RenderBatchSpec
 from domain.order import Child
@@ -14,7 +17,8 @@ async def render_batch(lease: Lease, spec: RenderBatchSpec) -> Done | Fork:
     children = [child for child, _ in await lease.children()]
     if lease.step == 0:
         made = {child.place for child in children if child.state == JobState.COMPLETED}
-        rows = [Child(spec=row, number=number) for number, row in enumerate(spec.renders()) if number not in made]
+        # Filling in hundreds of timelines takes its time, in which the worker's other jobs are to be kept up.
+        rows = await asyncio.to_thread(_rows, spec, made)
         return Fork(children=rows, stage="rendering", share=1.0)
     failed = [child for child in children if child.state == JobState.FAILED]
     if failed:
@@ -27,3 +31,7 @@ async def render_batch(lease: Lease, spec: RenderBatchSpec) -> Done | Fork:
             hopeless=True,
         )
     return Done(result={"files": len(children)})
+
+
+def _rows(spec: RenderBatchSpec, made: Container[int]) -> list[Child]:
+    return [Child(spec=row, number=number) for number, row in enumerate(spec.renders()) if number not in made]

@@ -45,6 +45,7 @@ class Seen:
         self.packets = 0
         self.times: list[int] = []
         self.durations: list[int] = []
+        self.late = 0
         self.first_frame: Any = None
         self.last_is_corrupt = False
         self.counting = False
@@ -61,6 +62,8 @@ class Seen:
             return
         self.packets += 1
         time = packet.dts if packet.pts is None else packet.pts
+        if packet.pts is not None and packet.dts is not None:
+            self.late = max(self.late, packet.pts - packet.dts)
         if time is not None:
             self.times.append(time)
             self.durations.append(packet.duration or 0)
@@ -191,6 +194,7 @@ def _video(stream: VideoStream, seen: Seen, start: Fraction) -> dict[str, Any]:
         "matrix": MATRICES.get(int(frame.colorspace)) if frame else None,
         "rate": rate and str(rate),
         "seconds": None if end is None else float(end - start),
+        "late": float(seen.late * seen.time_base),
     }
 
 

@@ -5,13 +5,18 @@ What lies in a bucket is kept below <scratch_path>/originals:
     <sha256>          a whole file; jobs hold it by hard links of their own, so that it can be removed at any time
     parts/<sha256>/   a download; who has this folder locked (flock) is the one who downloads
 
-Files on a local disk are linked from where they are stored, and nothing is kept.
+Files on a local disk are linked from where they are stored, and nothing of them is kept. They are read through before
+they are used: FFmpeg makes pictures of a damaged file too. Of large ones a note in <scratch_path>/verified/<sha256>
+says which file was found whole, for a day and for all the workers of the machine.
 """
 
 import asyncio
 import fcntl
+import hashlib
 import os
 import shutil
+import threading
+import time
 from collections.abc import AsyncGenerator, Generator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
@@ -33,6 +38,11 @@ from tasks.lease import JobFailed, Lease
 LOOK_SECONDS = 0.1
 """How often who waits for another's download looks whether it is there."""
 AT_ONCE = 3
+VERIFIED_FOR = 24 * 3600
+"""Seconds. A disk that loses bytes without a word is found out then."""
+NOTED_FROM = 32 * 2**20
+"""Bytes. A smaller file is read through in less time than its picture takes to decode, and so each time."""
+_BLOCK = 2**20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,11 +59,20 @@ class StoredRef:
         return cls(key=stored.key, sha256=stored.sha256 or "", size=stored.size or 0)
 
 
+class NotBrought(JobFailed):
+    """A stored file is missing or damaged, or cannot be had just now."""
+
+    def __init__(self, ref: StoredRef, code: str, message: str, *, hopeless: bool = False) -> None:
+        """Say which."""
+        super().__init__(code, message, hopeless=hopeless)
+        self.ref = ref
+
+
 @asynccontextmanager
 async def borrowed(resources: Resources, wanted: Mapping[Path, StoredRef]) -> AsyncGenerator[None]:
     """Have stored files lie at these paths, for reading only, as long as the block lasts.
 
-    Raises JobFailed: STORAGE_FULL when the worker's disk has no room, INPUT_DAMAGED, INPUT_GONE, STORAGE_UNAVAILABLE.
+    Raises NotBrought: STORAGE_FULL when the worker's disk has no room, INPUT_DAMAGED, INPUT_GONE, STORAGE_UNAVAILABLE.
     """
     try:
         await brought(resources, wanted)
@@ -65,7 +84,7 @@ async def borrowed(resources: Resources, wanted: Mapping[Path, StoredRef]) -> As
 
 
 async def brought(resources: Resources, wanted: Mapping[Path, StoredRef]) -> None:
-    """Bring stored files to these paths, for reading only, several at once. Raises JobFailed, as `borrowed` does."""
+    """Bring stored files to these paths, for reading only, several at once. Raises NotBrought, as `borrowed` does."""
     room = asyncio.Semaphore(AT_ONCE)
 
     async def bring(path: Path, ref: StoredRef) -> None:
@@ -91,6 +110,7 @@ async def fetched(lease: Lease, asset_id: str, path: Path) -> Asset:
 
 async def unused_originals(resources: Resources) -> int:
     """Keep no more than the cap allows beyond what is in use; return how many went."""
+    await asyncio.to_thread(Verified(resources.settings).forget_old)
     return await asyncio.to_thread(Originals(resources.settings).trim)
 
 
@@ -99,16 +119,82 @@ async def _brought(resources: Resources, path: Path, ref: StoredRef) -> None:
     try:
         if resources.settings.storage == "disk":
             await resources.storage.fetch(ref.key, path, sha256=ref.sha256)
+            await Verified(resources.settings).must_be(path, ref)
         else:
             await Originals(resources.settings).bring(resources.storage, ref, path)
     except ObjectDamagedError as damaged:
-        raise JobFailed("INPUT_DAMAGED", str(damaged)) from damaged
+        raise NotBrought(ref, "INPUT_DAMAGED", str(damaged)) from damaged
     except ObjectNotFoundError as gone:
-        raise JobFailed("INPUT_GONE", f"{ref.key} is not in storage.", hopeless=True) from gone
+        raise NotBrought(ref, "INPUT_GONE", f"{ref.key} is not in storage.", hopeless=True) from gone
     except StorageFullError as full:
-        raise JobFailed("STORAGE_FULL", f"The worker's disk has no room for {ref.key}: {full}.") from full
+        raise NotBrought(ref, "STORAGE_FULL", f"The worker's disk has no room for {ref.key}: {full}.") from full
     except StorageUnavailableError as away:
-        raise JobFailed("STORAGE_UNAVAILABLE", f"{ref.key} cannot be fetched: {away}.") from away
+        raise NotBrought(ref, "STORAGE_UNAVAILABLE", f"{ref.key} cannot be fetched: {away}.") from away
+
+
+class Verified:
+    """Which large files of the local storage were read through lately, and found to be what was stored."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Touch nothing yet."""
+        self._folder = settings.scratch_path / "verified"
+
+    async def must_be(self, path: Path, ref: StoredRef) -> None:
+        """Read the file through, unless that was done lately and it has not changed since. Raises ObjectDamagedError.
+
+        A gigabyte takes half a second of processor time, and as long as the disk needs.
+        """
+        given_up = threading.Event()
+        try:
+            await asyncio.to_thread(self._must_be, path, ref, given_up)
+        except OSError as error:
+            raise ObjectDamagedError(f"{ref.key} cannot be read: {error.strerror}.") from error
+        finally:
+            given_up.set()
+
+    def forget_old(self) -> None:
+        """Remove the notes that count no longer."""
+        for note in self._folder.glob("*"):
+            with suppress(FileNotFoundError):
+                if _is_old(note):
+                    note.unlink()
+
+    def _must_be(self, path: Path, ref: StoredRef, given_up: threading.Event) -> None:
+        status = path.stat()
+        if status.st_size != ref.size:
+            path.unlink()
+            raise ObjectDamagedError(f"{ref.key} has {status.st_size} bytes, and had {ref.size} when it was stored.")
+        note = self._folder / ref.sha256
+        which = f"{status.st_dev} {status.st_ino} {status.st_size} {status.st_mtime_ns}"
+        if ref.size >= NOTED_FROM and _reads(note, which):
+            return
+        if _sha256(path, given_up) != ref.sha256:
+            if given_up.is_set():
+                return  # nobody waits any more
+            path.unlink()
+            raise ObjectDamagedError(f"{ref.key} is not what was stored: its checksum is another.")
+        if ref.size >= NOTED_FROM:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            note.write_text(which, encoding="ascii")
+
+
+def _reads(note: Path, which: str) -> bool:
+    try:
+        return not _is_old(note) and note.read_text(encoding="ascii") == which
+    except FileNotFoundError:
+        return False
+
+
+def _is_old(note: Path) -> bool:
+    return not 0 <= time.time() - note.stat().st_mtime < VERIFIED_FOR
+
+
+def _sha256(path: Path, given_up: threading.Event) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while not given_up.is_set() and (block := file.read(_BLOCK)):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 class Originals:

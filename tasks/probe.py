@@ -122,6 +122,7 @@ def _facts(seen: Mapping[str, Any]) -> MediaFacts:
         frame_rate=video.get("rate") if moves else None,
         duration_seconds=(video or audio).get("seconds") if moves else None,
         frame_count=video.get("packets"),
+        shown_late_seconds=video.get("late") if moves else None,
         channels=audio.get("channels"),
         sample_rate=audio.get("sample_rate"),
     )

@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from domain.asset import Asset
-from domain.ffmpeg.command import Command, Original, Shipped
+from domain.ffmpeg.command import Command, Input, Original, Shipped
 from domain.piece import Piece, piece_place
 from domain.render.plan import missing
 from domain.render.scene import Tools
@@ -19,7 +19,7 @@ from persistence.settings import Settings
 from persistence.storage import StorageFullError, StoredFile
 from tasks.ffmpeg import FONT, FfmpegFailed, FfmpegProgress, Ran, ffmpeg_version, find_ffmpeg, run_ffmpeg, usual_limits
 from tasks.lease import JobFailed, Lease
-from tasks.originals import StoredRef, brought
+from tasks.originals import NotBrought, StoredRef, brought
 
 ANNOUNCED_FOR = timedelta(hours=6)
 """How long what was made may take to reach storage."""
@@ -58,7 +58,7 @@ class Workshop:
         self._kept: dict[str, Piece] = {}
         """Pieces that were there when somebody looked, or have been made here."""
         self._here: dict[str, Path] = {}
-        """Those whose bytes lie here too."""
+        """The pieces and originals whose bytes lie here, by their keys. Each is brought once, and linked from there."""
 
     async def missing(self, *wanted: Command) -> list[Command]:
         """What must be made so that these can be, in order; themselves included, unless they are kept."""
@@ -74,7 +74,7 @@ class Workshop:
     ) -> Piece:
         """Make a piece and keep it, unless it is there; what it is made from must be."""
         await self.look_up([command.key])
-        if command.key in self._kept:
+        if command.key in self._kept and (asset_id is None or await self._pinned(command.key, asset_id)):
             return self._kept[command.key]
         result = await self.run(command, tell)
         piece = await self._keep(command, result, signature, asset_id)
@@ -110,6 +110,9 @@ class Workshop:
             )
         except FfmpegFailed as failed:
             raise JobFailed("FFMPEG_FAILED", str(failed), exit_code=failed.code, tail=failed.tail) from failed
+        finally:
+            for name in command.inputs:
+                (folder / name).unlink(missing_ok=True)  # where they are no links, they are whole copies
         if command.is_exact and last != command.frames:
             wrong = f"{last} frames came out, planned were {command.frames}."
             raise JobFailed("NOT_AS_PLANNED", wrong, tail=[" ".join(command.argv)[-2000:]])
@@ -117,21 +120,6 @@ class Workshop:
         if not path.is_file() or not path.stat().st_size:
             raise JobFailed("FFMPEG_FAILED", "ffmpeg ended well, and left nothing behind.")
         return Made(path=path, ran=ran)
-
-    async def local(self, piece_key: str, path: Path) -> None:
-        """Bring a piece's bytes to a path. Raises JobFailed; a piece that is gone is forgotten, to be made again."""
-        if found := self._here.get(piece_key):
-            await asyncio.to_thread(_link, found, path)
-            return
-        piece = self._kept[piece_key]
-        try:
-            await brought(self._resources, {path: StoredRef.of(piece.stored)})
-        except JobFailed as failed:
-            if failed.failure.code in {"INPUT_GONE", "INPUT_DAMAGED"}:
-                await self.forget([piece_key])
-                again = replace(failed.failure, code="PIECE_GONE", hopeless=False)
-                raise JobFailed(again.code, again.message) from failed
-            raise
 
     async def forget(self, keys: Iterable[str]) -> None:
         """Give pieces up whose bytes are not what they should be."""
@@ -143,18 +131,29 @@ class Workshop:
         shutil.rmtree(self._lease.folder / command.key[:24], ignore_errors=True)
 
     async def _gather(self, command: Command, folder: Path) -> None:
-        originals: dict[Path, Original] = {}
+        await self._bring(command.inputs.values())
         for name, needed in command.inputs.items():
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            match needed:
-                case Original():
-                    originals[path] = needed
-                case Shipped():
-                    _link(FONTS / needed.name, path)
-                case Command():
-                    await self.local(needed.key, path)
-        await brought(self._resources, await self._stored(originals))
+            file = FONTS / needed.name if isinstance(needed, Shipped) else self._here[needed.key]
+            await asyncio.to_thread(_link, file, path)
+
+    async def _bring(self, inputs: Iterable[Input]) -> None:
+        """Have originals and pieces here. Raises JobFailed; a piece that is gone is forgotten, to be made again."""
+        folder = self._lease.folder / "in"
+        away = {folder / each.key: each for each in inputs if each.key not in self._here}
+        kept = {path: self._kept[each.key] for path, each in away.items() if isinstance(each, Command)}
+        refs = {path: StoredRef.of(piece.stored) for path, piece in kept.items()}
+        refs |= await self._stored({path: each for path, each in away.items() if isinstance(each, Original)})
+        try:
+            await brought(self._resources, refs)
+        except NotBrought as failed:
+            lost = [piece.key for piece in kept.values() if piece.stored.key == failed.ref.key]
+            if lost and failed.failure.code in {"INPUT_GONE", "INPUT_DAMAGED"}:
+                await self.forget(lost)
+                raise JobFailed("PIECE_GONE", failed.failure.message) from failed
+            raise
+        self._here |= {path.name: path for path in refs}
 
     async def _stored(self, originals: Mapping[Path, Original]) -> dict[Path, StoredRef]:
         reads = self._resources.reads()
@@ -166,6 +165,15 @@ class Workshop:
                 raise JobFailed("INPUT_GONE", f"The asset {original.asset_id} was deleted.", hopeless=True)
             found[path] = StoredRef.of(stored)
         return found
+
+    async def _pinned(self, key: str, asset_id: str) -> bool:
+        """Let a kept piece belong to the asset: a render may have made it before. False where it is gone."""
+        if self._kept[key].asset_id is None:
+            async with self._resources.work() as work:
+                if not await pieces.pin(work, self._kept[key], asset_id):
+                    del self._kept[key]
+                    return False
+        return True
 
     async def _keep(self, command: Command, result: Made, signature: str | None, asset_id: str | None) -> Piece:
         lease = self._lease

@@ -11,8 +11,12 @@ from domain.media import CONTAINERS, MediaFacts
 SEEKABLE = frozenset({"mp4", "mov", "matroska", "webm"})
 """Containers whose index leads to a keyframe before any time. The others are read from their start, which is slow and
 right: MPEG-TS lands anywhere, MP3 guesses."""
+BY_DECODING_TIME = frozenset({"mp4", "mov"})
+"""Those whose index tells when a frame is decoded, not when it is shown."""
 SEEK_EARLIER = 1
 """Seconds that a seek aims before the time it needs: decoders take a moment to be right."""
+SPARSE = 5
+"""Frames a second. Where there are fewer, a frame may well be shown more than SEEK_EARLIER after it was decoded."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +43,27 @@ class Source:
         to all other limits). Pictures come as stored: the graph turns them itself, alike in every version of FFmpeg.
         """
         demuxer = CONTAINERS[self.facts.container]
-        seek = at - Fraction(self.settling) if self.facts.container in SEEKABLE else Fraction(0)
+        seek = self._seek(at)
         early = ["-noaccurate_seek", "-ss", seconds(seek)] if seek > 0 else []
         options = ["-threads", "2", "-noautorotate", *early, "-f", demuxer, "-i", f"file:{self.name}"]
         return graph.open(options, self.original, at=self.name)
+
+    def _seek(self, at: Fraction) -> Fraction:
+        """From when on it is read, so that the frame that is seen at this time is among what comes."""
+        facts = self.facts
+        if facts.container not in SEEKABLE:
+            return Fraction(0)
+        early = at - Fraction(self.settling)
+        if facts.container not in BY_DECODING_TIME:
+            return early
+        if facts.shown_late_seconds is None:
+            return Fraction(0) if _is_sparse(facts) else early
+        # Rounded up to milliseconds: earlier is right too, and a command has the same key wherever it is planned.
+        return early - Fraction(-int(-facts.shown_late_seconds * 1000 // 1), 1000)
+
+
+def _is_sparse(facts: MediaFacts) -> bool:
+    return bool(facts.frame_count and facts.duration_seconds and facts.frame_count < SPARSE * facts.duration_seconds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +78,6 @@ class Stage:
     sources: Mapping[str, Source]
     """By the id of the asset."""
 
-    def of_size(self, width: int, height: int) -> "Stage":
-        """A stage for a composition of this size, in pixels of its own canvas, shown at the same scale."""
-        return replace(self, width=width, height=height)
+    def of_size(self, width: int, height: int, scale: Fraction) -> "Stage":
+        """A stage for a composition, in this size and scale."""
+        return replace(self, width=width, height=height, scale=scale)

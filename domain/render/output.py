@@ -14,6 +14,8 @@ LOWEST_BITRATE, HIGHEST_BITRATE = 50_000, 200_000_000
 LOWEST_SOUND_BITRATE, HIGHEST_SOUND_BITRATE = 32_000, 320_000
 LOWEST_GIF_RATE, USUAL_GIF_RATE, HIGHEST_GIF_RATE = 1, 15, 50
 """Frames a second. Browsers show frames that stand for less than two hundredths of a second much longer instead."""
+LARGEST_SCALE = 8
+"""How much larger than the canvas an output may be, side by side: what is drawn grows with it."""
 MOST_GIF_PIXELS = 300_000_000
 """In all its frames together: they wait in memory, four bytes each, until the palette is known."""
 
@@ -169,10 +171,10 @@ class Output:
             return self.frame_rate
         return canvas_rate / -(-canvas_rate // USUAL_GIF_RATE)
 
-    def problems(self, *, length: int | None = None, rate: Fraction | None = None) -> list[Problem]:
+    def problems(self, *, canvas: Canvas | None = None, length: int | None = None) -> list[Problem]:
         """Everything that is wrong with it; empty when it can be made.
 
-        With the number of frames of the timeline and its rate, also what is wrong with it for that timeline.
+        With a timeline's canvas, and its number of frames, also what is wrong with it for that timeline.
         """
         found = [*self._size()]
         if self.is_movie:
@@ -193,8 +195,10 @@ class Output:
             )
         if self.frame is not None and self.frame < 0:
             found.append(Problem(self._frame, f"frames are counted from 0, {self.frame} is none"))
-        if length is not None and rate is not None and not found:
-            found += [*self._for(length, rate)]
+        if canvas is not None and not found:
+            found += [*self._enlarged(canvas)]
+        if canvas is not None and length is not None and not found:
+            found += [*self._for(length, canvas.frame_rate)]
         return found
 
     @property
@@ -204,6 +208,14 @@ class Output:
     def _size(self) -> Iterator[Problem]:
         if not self.is_sound:
             yield from side_problems("", self.width, self.height)
+
+    def _enlarged(self, canvas: Canvas) -> Iterator[Problem]:
+        for name, side, own in (("width", self.width, canvas.width), ("height", self.height, canvas.height)):
+            if side > own * LARGEST_SCALE:
+                yield Problem(
+                    name,
+                    f"it must be at most {own * LARGEST_SCALE}, {LARGEST_SCALE} times the canvas' {own}, not {side}",
+                )
 
     def _movie(self) -> Iterator[Problem]:
         codecs = _MOVIES[self.format]
@@ -268,7 +280,9 @@ class Output:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
-        """The output that `to_json` wrote."""
+        """The output that `to_json` wrote. Raises ValueError for one that says what only a newer version knows."""
+        if unknown := stored.keys() - {each.name for each in fields(cls)}:
+            raise ValueError(f"an output with {', '.join(sorted(unknown))} is of a newer version and cannot be made")
         read: dict[str, Callable[[Any], Any]] = {
             "format": Format,
             "codec": VideoCodec,

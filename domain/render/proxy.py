@@ -8,6 +8,7 @@ from domain.ffmpeg.graph import Graph
 from domain.ffmpeg.stage import Source
 from domain.media import MediaKind
 from domain.timeline.contents.still import in_matrix, size_of, turned
+from domain.timeline.contents.video import OPAQUE
 from domain.timeline.layers import TO_BT709, rounded
 
 SIDE = 540
@@ -17,12 +18,15 @@ GROUP = 15
 SETTLING = 0.125
 """Seconds by which a seek in it aims early: hardly any, for its frames are stored in the order they are shown in."""
 CLOCK = 90_000
+COPIED = OPAQUE | {"vp8", "vp9"}
+"""Codecs of which a small copy is made: those without transparent parts, for it has none. WebM may hold transparency
+beside VP8 and VP9, but FFmpeg's decoders leave that out, of a render as of the copy."""
 RESULT = "proxy.mp4"
 
 
 def proxy(source: Source, *, tool: str) -> Command | None:
-    """What makes a video's small copy, each of its frames at its own time; None for what is no video."""
-    if source.facts.kind is not MediaKind.VIDEO:
+    """What makes a video's small copy, each of its frames at its own time; None where none would look the same."""
+    if source.facts.kind is not MediaKind.VIDEO or source.facts.video_codec not in COPIED:
         return None
     graph = Graph()
     number = source.open(graph)
@@ -74,5 +78,6 @@ def proxied(source: Source, command: Command) -> Source:
         height=height,
         rotation=0,
         color_matrix="bt709",
+        shown_late_seconds=0.0,  # no frame waits for another
     )
     return replace(source, original=command, facts=facts, settling=SETTLING)

@@ -10,10 +10,9 @@ from domain.ffmpeg.graph import Graph
 from domain.ffmpeg.stage import Source, Stage
 from domain.render import encode
 from domain.render.output import Output
-from domain.render.spans import Rows
 from domain.timeline.edit import Timeline
 from domain.timeline.layers import laid, rounded
-from domain.timeline.placing import PlacedTracks, end_of, placed
+from domain.timeline.placing import PlacedTracks, Rows, end_of, placed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
 from domain.ffmpeg.stage import Source
-from domain.timeline.placing import Placed, PlacedTracks
+from domain.timeline.placing import PlacedTracks
 from domain.timeline.value import asset_ids
 
 SHORTEST, USUAL, LONGEST = 4, 6, 8
@@ -63,24 +63,6 @@ def cuts(
         left = (places[after] if after < len(places) else length) - here
         edges.append(here + (step if left >= step + least else max(least, left // 2)))
     return [(first, end - first) for first, end in zip(edges, [*edges[1:], length], strict=True)]
-
-
-class Rows:
-    """The clips of each track, to be found by frame: of thousands, a span shows a few."""
-
-    def __init__(self, tracks: PlacedTracks) -> None:
-        """Note where they begin and end; both only rise along a track."""
-        self._tracks = tracks
-        self._starts = [[clip.start for clip in clips] for clips in tracks]
-        self._ends = [[clip.end for clip in clips] for clips in tracks]
-
-    def between(self, first: int, end: int) -> PlacedTracks:
-        """The tracks with only the clips that show between these frames."""
-        return tuple(self._between(first, end))
-
-    def _between(self, first: int, end: int) -> Iterator[tuple[Placed, ...]]:
-        for clips, starts, ends in zip(self._tracks, self._starts, self._ends, strict=True):
-            yield clips[bisect_right(ends, first) : bisect_left(starts, end)]
 
 
 def stretches(costs: Iterable[tuple[str, float]], least: float, most: int) -> Iterator[Sequence[str]]:

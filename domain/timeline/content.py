@@ -15,6 +15,7 @@ from domain.timeline.checks import Check
 from domain.timeline.value import Kinds
 
 if TYPE_CHECKING:
+    from domain.timeline.edit import Track
     from domain.timeline.placing import Placed
 
 Lengths = Mapping[str, int | None]
@@ -79,6 +80,11 @@ class Content(Kinds):
     def fades(self) -> tuple[int, int]:
         """Over how many frames it appears and disappears by itself, next to what its clip says."""
         return (0, 0)
+
+    @property
+    def tracks_within(self) -> "tuple[Track, ...]":
+        """The tracks of an edit within the edit."""
+        return ()
 
     def problems(self, check: Check, sources: Lengths) -> None:
         """Say everything that is wrong with it."""

@@ -11,9 +11,9 @@ from domain.timeline.bus import Bus
 from domain.timeline.content import Content
 from domain.timeline.effect import Effect
 from domain.timeline.motion import Crop, Keyframes, Point
-from domain.timeline.transition import Transition
+from domain.timeline.transition import Transition, TransitionKind
 from domain.timeline.value import Part, asset_ids, part, said
-from domain.timeline.variable import Variable, with_defaults
+from domain.timeline.variable import Variable, filled, usual_values
 
 STORED_VERSION = 2
 READABLE_VERSIONS = {1, 2}
@@ -102,11 +102,12 @@ class Timeline(Part):
     @property
     def asset_ids(self) -> frozenset[str]:
         """The assets it uses, among them those that its variables stand for if nothing else is put in."""
-        return asset_ids(with_defaults(self) if self.variables else self)
+        return frozenset(filled(tuple(asset_ids(self)), usual_values(self.variables)))
 
     def to_json(self) -> dict[str, Any]:
-        """The stored form: a plain dict with a version."""
-        return {"version": STORED_VERSION, **super().to_json()}
+        """The stored form: a plain dict with a version, the first that knows all that is used."""
+        stored = super().to_json()
+        return _as_first(stored) or {"version": STORED_VERSION, **stored}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
@@ -115,3 +116,36 @@ class Timeline(Part):
         if (version := rest.pop("version")) not in READABLE_VERSIONS:
             raise ValueError(f"a timeline stored in version {version} cannot be read")
         return super().from_json(rest)
+
+
+_FIRST_CONTENTS = {
+    "video": {"asset_id", "in_", "out", "volume"},
+    "image": {"asset_id", "length"},
+    "text": {"text", "length", "size", "color", "position", "fade_in", "fade_out"},
+    "audio": {"asset_id", "in_", "out", "volume", "fade_in", "fade_out"},
+}
+
+
+def _as_first(stored: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A timeline as the first version kept it, which left nothing out; None if it says more than that knew.
+
+    So processes of the first release can still read what uses nothing new, while they are being replaced.
+    """
+    if stored.keys() - {"canvas", "tracks", "background"}:
+        return None
+    tracks: list[dict[str, Any]] = []
+    for track in stored["tracks"]:
+        clips: list[dict[str, Any]] = []
+        for clip in track["clips"]:
+            ((name, content),) = clip["content"].items()
+            transition = clip.get("transition")
+            if (
+                clip.keys() - {"content", "start", "transition", "fit"}
+                or content.keys() - _FIRST_CONTENTS.get(name, set())
+                or (transition and transition.keys() - {"frames"})  # of another kind than cross-fades
+            ):
+                return None
+            fade = transition and {**transition, "kind": TransitionKind.CROSS_FADE.value}
+            clips.append({"start": None, "fit": Fit.CONTAIN.value, **clip, "transition": fade})
+        tracks.append({"clips": clips})
+    return {"version": 1, "background": "#000000", **stored, "tracks": tracks}

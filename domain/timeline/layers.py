@@ -23,6 +23,8 @@ TO_BT709 = "out_color_matrix=bt709:out_range=tv:out_chroma_loc=left"
 MIDDLE = Point()
 SMALLEST = 2
 """The smallest side of a picture on the stage, in pixels."""
+NARROWEST = 4
+"""What at least is left of a picture when it is cropped, in pixels: two for each of chroma, or none would be left."""
 
 
 def laid(graph: Graph, stage: Stage, tracks: PlacedTracks, *, first: int, count: int, background: str | None) -> str:
@@ -397,11 +399,11 @@ def _uncut(width: int, height: int, crop: Crop | None) -> tuple[Fraction, Fracti
     """The sides of what is left of a picture."""
     if crop is None:
         return Fraction(width), Fraction(height)
-    return width * _left(crop.left, crop.right), height * _left(crop.top, crop.bottom)
+    return _left(width, crop.left, crop.right), _left(height, crop.top, crop.bottom)
 
 
-def _left(one: float, other: float) -> Fraction:
-    return 1 - Fraction(one) - Fraction(other)
+def _left(side: int, one: float, other: float) -> Fraction:
+    return max(side * (1 - Fraction(one) - Fraction(other)), Fraction(min(side, NARROWEST)))
 
 
 def _cut(crop: Crop | None, fit: Fit, picture: Picture, stage: Stage) -> list[str]:
@@ -409,11 +411,13 @@ def _cut(crop: Crop | None, fit: Fit, picture: Picture, stage: Stage) -> list[st
     if picture.fills_stage:
         return []
     filters: list[str] = []
-    wide, high = Fraction(picture.width), Fraction(picture.height)
+    wide, high = _uncut(picture.width, picture.height, crop)
     if crop:
-        across, down = _left(crop.left, crop.right), _left(crop.top, crop.bottom)
-        filters.append(f"crop=iw*{float(across):g}:ih*{float(down):g}:iw*{crop.left:g}:ih*{crop.top:g}")
-        wide, high = wide * across, high * down
+        across, down = (
+            f"'max({name}*{float(1 - Fraction(one) - Fraction(other)):g},min({name},{NARROWEST}))'"
+            for name, one, other in (("iw", crop.left, crop.right), ("ih", crop.top, crop.bottom))
+        )
+        filters.append(f"crop={across}:{down}:iw*{crop.left:g}:ih*{crop.top:g}")
     if fit is Fit.COVER and not picture.own_size:
         shape = Fraction(stage.width) * high / (stage.height * wide)
         across = max(min(shape, Fraction(1)), min(16 / wide, Fraction(1)))

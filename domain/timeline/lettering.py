@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from domain import ass
 from domain.entity import Worded
 from domain.ffmpeg.graph import Graph, counted
-from domain.ffmpeg.stage import Source, Stage
-from domain.fonts import FAMILIES, SANS, faces
+from domain.ffmpeg.stage import Stage
+from domain.fonts import FALLBACK, FAMILIES, SANS, faces
 from domain.media import MediaKind
 from domain.timeline.checks import Check
 from domain.timeline.content import Picture, Shot
@@ -16,6 +16,8 @@ from domain.timeline.layers import colored, still
 from domain.timeline.value import AssetId, Part, part, said
 
 SMALLEST_TEXT, LARGEST_TEXT = 4, 2_000
+LARGEST_DRAWN = 8_192
+"""In pixels of the stage, whose sides are half of that at most. Larger letters take more memory than a worker has."""
 MOST_CHARACTERS, MOST_LINES = 5_000, 50
 WIDEST_STROKE, WIDEST_BLUR, FARTHEST_SHADOW, WIDEST_PADDING = 100, 100, 500, 500
 
@@ -158,8 +160,8 @@ class Lettering:
         if not showings:
             return below
         moved = [Showing(each.first + at, each.end + at, each.text) for each in showings]
-        name = self._written(shot.graph, shot.stage, moved, fades=_fades(shot, at))
-        return shot.graph.chain(*ass.filters(name, shot.rate), links=[below])
+        drawing = self._drawing(shot.graph, shot.stage, moved, fades=_fades(shot, at))
+        return shot.graph.chain(*drawing, links=[below])
 
     def picture(self, shot: Shot, showings: Sequence[Showing], *, moves: bool) -> Picture:
         """Draw texts (by the shot's frames) on nothing; what does not move is a single frame.
@@ -172,8 +174,7 @@ class Lettering:
         graph, stage = shot.graph, shot.stage
         held = still(shot.count, stage.rate) if moves else []
         if showings:
-            name = self._written(graph, stage, showings, on_rgb=True)
-            drawing = ass.filters(name, stage.rate)
+            drawing = self._drawing(graph, stage, showings, on_rgb=True)
             black, white = (graph.chain(colored(each, stage), *held, *drawing) for each in ("#000000", "#ffffff"))
             link = _cut_out(graph, black, white, graph.chain(colored(self._edge, stage), *held, counted(stage.rate)))
         else:
@@ -186,7 +187,7 @@ class Lettering:
         outermost = self.style.box or (self.style.stroke if self.style.stroke and self.style.stroke.width else None)
         return outermost.color if outermost else self.color
 
-    def _written(
+    def _drawing(
         self,
         graph: Graph,
         stage: Stage,
@@ -194,8 +195,8 @@ class Lettering:
         fades: "Fades | None" = None,
         *,
         on_rgb: bool = False,
-    ) -> str:
-        """Write texts beside the command, and ask for their fonts; return the file's name."""
+    ) -> list[str]:
+        """Write texts beside the command, and ask for their fonts; return the filters that draw them."""
         style = self.style
         width, height = round(stage.width / stage.scale), round(stage.height / stage.scale)
         side = round(width * (1 - style.max_width) / 2)
@@ -203,7 +204,8 @@ class Lettering:
         margin = style.margin * height
         y = {TextPosition.TOP: margin, TextPosition.CENTER: height / 2, TextPosition.BOTTOM: height - margin}
         place = ass.placed(x[style.alignment], y[self.position])
-        styles = self._styles(*self._font(graph, stage), side)
+        font = self._font(graph, stage)
+        styles = self._styles(font, min(self.size, LARGEST_DRAWN / float(stage.scale)), side)
         shadow, cast = style.shadow, ""
         if shadow:
             nearest = 0.05  # nothing at all would be no shadow
@@ -221,9 +223,10 @@ class Lettering:
             for each in showings
             for layer, look in enumerate(styles)
         ]
-        return graph.write(ass.document(width, height, styles, lines, on_rgb=on_rgb), "ass")
+        name = graph.write(ass.document(width, height, styles, lines, on_rgb=on_rgb), "ass")
+        return ass.filters(name, font.folder, stage.rate)
 
-    def _styles(self, font: str, height: float, side: int) -> list[ass.Style]:
+    def _styles(self, font: "Font", size: float, side: int) -> list[ass.Style]:
         """The text, above its shadow, above its box: each is the whole text again, of which only that part shows."""
         style = self.style
         stroke = style.stroke or TextStroke(width=0)
@@ -231,8 +234,8 @@ class Lettering:
         def look(name: str, shade: str, visible: float, *, in_box: bool = False, shadow: float = 0) -> ass.Style:
             return ass.Style(
                 name=name,
-                font=font,
-                size=self.size * height,
+                font=font.family,
+                size=size * font.height,
                 fill=ass.color(self.color, visible),
                 edge=ass.color(stroke.color, visible),
                 shade=ass.color(shade),
@@ -253,22 +256,32 @@ class Lettering:
             looks.append(look("shadow", style.shadow.color, 1 / 255))
         return [*looks, look("text", "#000000", 1)]
 
-    def _font(self, graph: Graph, stage: Stage) -> tuple[str, float]:
-        """Ask for the font's files; return its name, and its height in ems."""
+    def _font(self, graph: Graph, stage: Stage) -> "Font":
+        """Ask for the font's files: in a folder that no other font shares, since it is picked by its name there."""
         style = self.style
-        is_bold = style.weight is TextWeight.BOLD
-        own: Source | None = stage.sources[style.font_id] if style.font_id else None
-        if own:
-            family, height = own.facts.font_family or "", own.facts.font_height or 1.0
-            graph.need(f"{ass.FONTS}/{own.original.key}", own.original)
-        else:
-            family, height = style.font, 0.0
-        if own and family in FAMILIES:
-            return family, height  # nobody could say which of the two is meant
-        found = faces(SANS if own else family, bold=is_bold)
+        for face in FALLBACK:
+            graph.need(f"fallback/{face.file.name}", face.file)
+        if style.font_id:
+            own = stage.sources[style.font_id]
+            facts, folder = own.facts, f"fonts/{own.original.key[:16]}"
+            graph.need(f"{folder}/font", own.original)
+            return Font(folder=folder, family=facts.font_family or "", height=facts.font_height or 1.0)
+        found = faces(style.font, bold=style.weight is TextWeight.BOLD)
+        folder = f"fonts/{found[0].file.name.removesuffix('.ttf')}"
         for face in found:
-            graph.need(f"{ass.FONTS}/{face.file.name}", face.file)
-        return family, height or float(found[0].height)
+            graph.need(f"{folder}/{face.file.name}", face.file)
+        return Font(folder=folder, family=style.font, height=float(found[0].height))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Font:
+    """What letters are taken from."""
+
+    folder: str
+    """Where its files lie, and no others."""
+    family: str
+    height: float
+    """Of a line, in ems."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Where each clip of a sound timeline comes to lie."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from domain.timeline.checks import Facts
 from domain.timeline.content import Lengths
@@ -19,6 +20,8 @@ class Placed:
     """Frames at its start that it shares with the clip before."""
     fade_out: int = 0
     """Frames at its end that it shares with the clip after."""
+    inner: "Rows | None" = field(default=None, compare=False)
+    """The clips within it, if it is an edit of its own; by its own frames."""
 
     @property
     def end(self) -> int:
@@ -33,6 +36,24 @@ class Placed:
 
 
 PlacedTracks = tuple[tuple[Placed, ...], ...]
+
+
+class Rows:
+    """The clips of each track, to be found by frame: of thousands, a span shows a few."""
+
+    def __init__(self, tracks: PlacedTracks) -> None:
+        """Note where they begin and end; both only rise along a track."""
+        self.tracks = tracks
+        self._starts = [[clip.start for clip in clips] for clips in tracks]
+        self._ends = [[clip.end for clip in clips] for clips in tracks]
+
+    def between(self, first: int, end: int) -> PlacedTracks:
+        """The tracks with only the clips that show between these frames."""
+        return tuple(self._between(first, end))
+
+    def _between(self, first: int, end: int) -> Iterator[tuple[Placed, ...]]:
+        for clips, starts, ends in zip(self.tracks, self._starts, self._ends, strict=True):
+            yield clips[bisect_right(ends, first) : bisect_left(starts, end)]
 
 
 def source_lengths(timeline: Timeline, facts: Facts) -> Lengths:
@@ -65,9 +86,10 @@ def _track(clips: tuple[Clip, ...], sources: Lengths) -> Iterator[Placed]:
     end = 0
     fades = [clip.transition.frames if clip.transition else 0 for clip in clips]
     for clip, fade_in, fade_out in zip(clips, fades, [*fades, 0][1:], strict=True):
-        lasts = clip.content.lasts(sources)
+        inner = Rows(placed_tracks(clip.content.tracks_within, sources)) if clip.content.tracks_within else None
+        lasts = end_of(inner.tracks) if inner else clip.content.lasts(sources)
         if lasts is None:
             raise ValueError("a timeline with problems cannot be placed")
         start = end - fade_in if clip.start is None else clip.start
         end = start + lasts
-        yield Placed(clip=clip, start=start, length=lasts, fade_in=fade_in, fade_out=fade_out)
+        yield Placed(clip=clip, start=start, length=lasts, fade_in=fade_in, fade_out=fade_out, inner=inner)

@@ -1,19 +1,20 @@
 """What makes an edit sound. Every problem is named at once, with the path of the value that must change."""
 
 from collections.abc import Iterator, Sequence
+from fractions import Fraction
 from itertools import pairwise
 from types import NoneType
 from typing import cast
 
-from domain.refusals import Problem
+from domain.refusals import Problem, TimelineInvalid
 from domain.timeline.bus import LOUDEST, bus_problems
 from domain.timeline.checks import Check, Facts
 from domain.timeline.content import Lengths
 from domain.timeline.edit import Canvas, Clip, Timeline, Track
 from domain.timeline.motion import FARTHEST, LARGEST_SCALE
-from domain.timeline.placing import length, source_lengths
+from domain.timeline.placing import PlacedTracks, end_of, placed_tracks, source_lengths
 from domain.timeline.value import Kinds, Part, parts
-from domain.timeline.variable import open_variables, places, variable_problems, with_defaults
+from domain.timeline.variable import MOST_PLACES, open_variables, places, variable_problems, with_defaults
 
 SMALLEST_SIDE, LARGEST_SIDE = 16, 4096
 LOWEST_RATE, HIGHEST_RATE = 1, 120
@@ -21,6 +22,10 @@ LARGEST_DENOMINATOR = 1001
 MOST_TRACKS, MOST_CLIPS = 50, 5_000
 MOST_EFFECTS = 20
 MOST_HOURS = 24
+USUAL_SPAN = 6
+"""Seconds of picture that are planned, made and kept as one."""
+MOST_STEPS = 100_000
+"""Of a plan: it is kept in memory, one or two kilobytes for each."""
 QUIETEST_LUFS, LOUDEST_LUFS = -40.0, -5.0
 
 
@@ -28,7 +33,13 @@ def problems(timeline: Timeline, facts: Facts) -> list[Problem]:
     """Everything that is wrong with the timeline; empty when it can be kept (and, filled in, rendered)."""
     check = Check(facts, unfilled=open_variables(timeline.variables))
     variable_problems(check.at("variables"), timeline.variables)
-    timeline = with_defaults(timeline)
+    if timeline.variables:
+        if crowded := list(_crowded(check, timeline)):
+            return check.found + crowded
+        try:
+            timeline = with_defaults(timeline)
+        except TimelineInvalid as invalid:
+            return check.found + invalid.problems
     check.found += [*_canvas(timeline.canvas)]
     check.color("background", timeline.background)
     if too_many := list(_counts(timeline)):
@@ -42,12 +53,15 @@ def problems(timeline: Timeline, facts: Facts) -> list[Problem]:
     buses = frozenset(bus.name for bus in timeline.buses)
     track_problems(check.at("tracks"), timeline.tracks, lengths, buses)
     if not check.found and not check.unfilled:
-        check.found += _length(timeline, facts)
+        check.found += _length(placed_tracks(timeline.tracks, lengths), timeline.canvas.frame_rate)
     return check.found
 
 
 def track_problems(check: Check, tracks: Sequence[Track], sources: Lengths, buses: frozenset[str]) -> None:
     """What is wrong with tracks, of the timeline or of a composition in it."""
+    if len(tracks) > MOST_TRACKS:
+        check.wrong(f"{len(tracks)} tracks are more than the {MOST_TRACKS} allowed")
+        return
     for index, track in enumerate(tracks):
         _track(check.at(index, "clips"), track, sources, buses)
 
@@ -84,10 +98,26 @@ def _counts(timeline: Timeline) -> Iterator[Problem]:
         yield Problem("tracks", "there is no clip: a timeline needs at least one")
 
 
-def _length(timeline: Timeline, facts: Facts) -> Iterator[Problem]:
-    frames, most = length(timeline, facts), int(MOST_HOURS * 3600 * timeline.canvas.frame_rate)
+def _length(tracks: PlacedTracks, rate: Fraction) -> Iterator[Problem]:
+    frames, most = end_of(tracks), int(MOST_HOURS * 3600 * rate)
     if frames > most:
         yield Problem("tracks", f"it lasts {frames} frames, more than the {most} of {MOST_HOURS} hours")
+    elif (steps := _steps(tracks, round(USUAL_SPAN * rate))) > MOST_STEPS:
+        yield Problem(
+            "tracks",
+            f"it takes about {steps} steps to render, more than the {MOST_STEPS} allowed: one for each clip with a "
+            f"picture, and one for each of its effects, in every {USUAL_SPAN} seconds; make it shorter, or of fewer "
+            "clips at a time, or leave out effects",
+        )
+
+
+def _steps(tracks: PlacedTracks, span: int) -> int:
+    """How much a plan has to say, about: of every span, what is seen in it and is done to it."""
+    seen = (clip for clips in tracks for clip in clips if clip.clip.content.is_seen)
+    return sum(
+        -(-clip.length // span) * (1 + len(clip.clip.effects)) + (_steps(clip.inner.tracks, span) if clip.inner else 0)
+        for clip in seen
+    )
 
 
 _NO_TEXT = frozenset({int, float, bool, NoneType})
@@ -96,22 +126,32 @@ _NO_TEXT = frozenset({int, float, bool, NoneType})
 
 def _unknown_variables(check: Check, timeline: Timeline) -> None:
     known = {variable.name for variable in timeline.variables}
+    for here, text in _texts(check, timeline):
+        for name in places(text):
+            if name not in known:
+                here.wrong(f"there is no variable {name!r}; declare it, or write it otherwise")
 
-    def walk(here: Check, value: object) -> None:
-        if isinstance(value, tuple):
-            for index, each in enumerate(cast("tuple[object, ...]", value)):
-                walk(here.at(index), each)
-        elif isinstance(value, Part):
-            step = here.at(value.name) if isinstance(value, Kinds) else here
-            for name, each in vars(value).items():
-                if type(each) not in _NO_TEXT and name != "variables":
-                    walk(step.at(name), each)
-        elif isinstance(value, str):
-            for name in places(value):
-                if name not in known:
-                    here.wrong(f"there is no variable {name!r}; declare it, or write it otherwise")
 
-    walk(check, timeline)
+def _crowded(check: Check, timeline: Timeline) -> Iterator[Problem]:
+    """Texts with too many places for variables. To be known before any is filled."""
+    for here, text in _texts(check, timeline):
+        if text.count("{{") > MOST_PLACES and (found := len(places(text))) > MOST_PLACES:
+            message = f"{found} places for variables are more than the {MOST_PLACES} allowed in one text"
+            yield Problem(here.path, message)
+
+
+def _texts(here: Check, value: object) -> Iterator[tuple[Check, str]]:
+    """All that is written in an edit, each with its place."""
+    if isinstance(value, tuple):
+        for index, each in enumerate(cast("tuple[object, ...]", value)):
+            yield from _texts(here.at(index), each)
+    elif isinstance(value, Part):
+        step = here.at(value.name) if isinstance(value, Kinds) else here
+        for name, each in vars(value).items():
+            if type(each) not in _NO_TEXT and name != "variables":
+                yield from _texts(step.at(name), each)
+    elif isinstance(value, str):
+        yield here, value
 
 
 def _track(check: Check, track: Track, sources: Lengths, buses: frozenset[str]) -> None:

@@ -64,8 +64,13 @@ class Part:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
-        """The part that `to_json` wrote, equal in every value."""
+        """The part that `to_json` wrote, equal in every value.
+
+        Raises ValueError for one that says what only a newer version knows: without it, it would be another edit.
+        """
         readers = _readers(cls)
+        if unknown := stored.keys() - readers.keys():
+            raise ValueError(f"a {cls.__name__} with {', '.join(sorted(unknown))} is of a newer version")
         return cls(**{name: readers[name](value) for name, value in stored.items()})
 
 
@@ -148,6 +153,8 @@ def _as_it_is(value: Any) -> Any:
 
 def _of_kind(base: type[Kinds], stored: Mapping[str, Any]) -> Kinds:
     ((name, values),) = stored.items()
+    if name not in base.kinds:
+        raise ValueError(f"a {base.__name__} of the kind {name} is of a newer version")
     return base.kinds[name].from_json(values)
 
 

@@ -6,12 +6,16 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any, TypeVar, cast
 
 from domain.entity import Worded
-from domain.refusals import Problem
+from domain.refusals import Problem, TimelineInvalid
 from domain.timeline.checks import COLOR, Check
 from domain.timeline.value import Part, part, said
 
 MOST_VARIABLES = 100
 LONGEST_VALUE = 5_000
+MOST_PLACES = 100
+"""In one text."""
+MOST_PUT_IN = 200_000
+"""Characters, over all places of a timeline."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _PLACE = re.compile(r"\{\{\s*([A-Za-z][A-Za-z0-9_]{0,63})\s*\}\}")
 
@@ -66,20 +70,46 @@ def places(text: str) -> list[str]:
 
 
 def filled(edit: T, values: Mapping[str, str]) -> T:
-    """A part of an edit with these values for its variables; those that have none stay as they are."""
-    if isinstance(edit, str):
-        return cast("T", _PLACE.sub(lambda found: values.get(found[1], found[0]), edit))
-    if isinstance(edit, tuple):
-        return cast("T", tuple(filled(each, values) for each in cast("tuple[Any, ...]", edit)))
-    if isinstance(edit, Part) and is_dataclass(edit) and not isinstance(edit, Variable):
-        changed: dict[str, Any] = {}
-        for each in fields(edit):
-            before = getattr(edit, each.name)
-            after = before if isinstance(before, Worded) else filled(before, values)
-            if after is not before and after != before:
-                changed[each.name] = after
-        return cast("T", replace(edit, **changed)) if changed else cast("T", edit)
-    return edit
+    """A part of an edit with these values for its variables; those that have none stay as they are.
+
+    Refuses (TimelineInvalid) to put in more than `MOST_PUT_IN` characters: a few kilobytes of places and one long value
+    would else become gigabytes.
+    """
+    return _Filling(values).of(edit)
+
+
+class _Filling:
+    """Values being put in for variables, all over one edit."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+        self._room = MOST_PUT_IN
+
+    def of(self, edit: T) -> T:
+        """The same with the values."""
+        if isinstance(edit, str):
+            return cast("T", _PLACE.sub(self._put, edit))
+        if isinstance(edit, tuple):
+            return cast("T", tuple(self.of(each) for each in cast("tuple[Any, ...]", edit)))
+        if isinstance(edit, Part) and is_dataclass(edit) and not isinstance(edit, Variable):
+            changed: dict[str, Any] = {}
+            for each in fields(edit):
+                before = getattr(edit, each.name)
+                after = before if isinstance(before, Worded) else self.of(before)
+                if after is not before and after != before:
+                    changed[each.name] = after
+            return cast("T", replace(edit, **changed)) if changed else cast("T", edit)
+        return edit
+
+    def _put(self, found: re.Match[str]) -> str:
+        value = self._values.get(found[1])
+        if value is None:
+            return found[0]
+        self._room -= len(value)
+        if self._room < 0:
+            message = f"their values, at every place where they stand, are more than {MOST_PUT_IN} characters"
+            raise TimelineInvalid(problems=[Problem("variables", message)])
+        return value
 
 
 def open_variables(variables: tuple[Variable, ...]) -> frozenset[str]:
@@ -88,11 +118,17 @@ def open_variables(variables: tuple[Variable, ...]) -> frozenset[str]:
 
 
 def with_defaults(edit: T) -> T:
-    """A template as it looks with its defaults; colours that are left open are black."""
+    """A template as it looks with its defaults; colours that are left open are black. Refuses as `filled` does."""
     variables: tuple[Variable, ...] = getattr(edit, "variables")  # noqa: B009 - of a timeline, which is not known here
+    return filled(edit, usual_values(variables)) if variables else edit
+
+
+def usual_values(variables: tuple[Variable, ...]) -> dict[str, str]:
+    """What holds for each if nothing is put in; those that are missing stay open."""
     values = {each.name: each.default for each in variables if each.default is not None}
-    values |= {each.name: "#000000" for each in variables if each.kind is VariableKind.COLOR and each.default is None}
-    return filled(edit, values)
+    return values | {
+        each.name: "#000000" for each in variables if each.kind is VariableKind.COLOR and each.default is None
+    }
 
 
 def value_problems(variables: tuple[Variable, ...], values: Mapping[str, str]) -> Iterator[Problem]:

@@ -49,10 +49,10 @@ def test_every_service_of_the_guide_exists_and_every_service_is_told_of() -> Non
     assert set(re.findall(r"`([\w-]+)`", " ".join(table))) == set(SERVICES)
     for words in docker_compose():
         verb, *rest = words
-        assert verb in {"build", "up", "ps", "exec", "run"}
+        assert verb in {"build", "up", "stop", "ps", "exec", "run"}
         named = [each for each in rest if not each.startswith("-")]
-        if verb in {"up", "exec", "run"}:
-            assert set(named if verb == "up" else named[:1]) <= set(SERVICES), words
+        if verb in {"up", "stop", "exec", "run"}:
+            assert set(named if verb in {"up", "stop"} else named[:1]) <= set(SERVICES), words
 
 
 def test_every_command_that_the_guide_runs_in_a_container_exists() -> None:

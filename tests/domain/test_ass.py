@@ -55,9 +55,9 @@ def test_lines_come_and_go_in_the_middle_between_two_frames_whatever_the_rate() 
     assert one == "Dialogue: 2,0:00:00.05,0:00:00.15,text,x"
     assert other == "Dialogue: 0,1:00:00.05,1:01:00.05,box,y"
     assert end == ""
-    assert ass.filters("text-0.ass", Fraction(30000, 1001)) == [
+    assert ass.filters("text-0.ass", "fonts/a", Fraction(30000, 1001)) == [
         "settb=1/10,setpts=N+1",
-        "ass=filename=text-0.ass:fontsdir=fonts",
+        "ass=filename=text-0.ass:fontsdir=fonts/a",
         "settb=1001/30000,setpts=N",
     ]
 

@@ -7,12 +7,14 @@ import pytest
 from domain.ffmpeg.graph import Graph
 from domain.ffmpeg.stage import Stage
 from domain.media import MediaFacts, MediaKind
+from domain.render.scene import Tools, scene
 from domain.timeline import (
     Blur,
     Canvas,
     ChromaKey,
     Clip,
     Color,
+    Composition,
     Content,
     Effect,
     Flip,
@@ -132,3 +134,20 @@ def test_every_transition_has_a_name_in_ffmpeg() -> None:
     names = [kind.xfade for kind in TransitionKind]
     assert len(set(names)) == len(names)
     assert names[:4] == ["fade", "dissolve", "fadeblack", "fadewhite"]
+
+
+def test_a_blur_goes_no_further_than_the_filter_does() -> None:
+    (_, blur, _) = Blur(radius=400).filters(fitted(scale=Fraction(3)))
+    assert blur == "gblur=sigma=1024.0000:steps=3"
+    assert Blur(radius=400).filters(fitted(scale=Fraction(2)))[1] == "gblur=sigma=800.0000:steps=3"
+
+
+@pytest.mark.parametrize(("scale", "side"), [(Fraction(1), 4096), (Fraction(2), 8192), (Fraction(8), 8192)])
+def test_a_composition_is_put_together_on_no_huge_stage(scale: Fraction, side: int) -> None:
+    card = Track(clips=(Clip(content=SHAPE),))
+    inner = Composition(width=4096, height=2048, background="#000000", tracks=(card,))
+    whole = scene(edit(inner), {}, Tools(ffmpeg="9"), width=int(160 * scale), height=int(90 * scale))
+    assert inner.shape(whole.stage) == (side, side // 2)
+    graph = Graph()
+    whole.seen(graph, 0, 1)
+    assert f"s={side}x{side // 2}:" in graph.arguments()[1]

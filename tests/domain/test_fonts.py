@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fontTools.ttLib import TTFont
 
-from domain.fonts import FACES, FAMILIES, Face, faces
+from domain.fonts import FACES, FALLBACK, FAMILIES, Face, faces
 from tasks.ffmpeg import FONT
 
 FOLDER = FONT.parent
@@ -29,17 +29,13 @@ def test_a_font_is_what_the_table_says(face: Face) -> None:
         assert str(font["name"].getName(1, 3, 1)) == face.family
 
 
-def test_a_text_brings_the_fonts_that_have_the_letters_its_own_lacks() -> None:
+def test_a_bold_text_brings_the_lighter_letters_too_and_no_other_family() -> None:
     def names(family: str, *, bold: bool) -> list[str]:
         return [face.file.name for face in faces(family, bold=bold)]
 
     assert FAMILIES == ("DejaVu Sans", "DejaVu Serif", "DejaVu Sans Mono")
     assert names("DejaVu Sans", bold=False) == ["DejaVuSans.ttf"]
     assert names("DejaVu Sans", bold=True) == ["DejaVuSans-Bold.ttf", "DejaVuSans.ttf"]
-    assert names("DejaVu Serif", bold=False) == ["DejaVuSerif.ttf", "DejaVuSans.ttf"]
-    assert names("DejaVu Serif", bold=True) == [
-        "DejaVuSerif-Bold.ttf",
-        "DejaVuSerif.ttf",
-        "DejaVuSans-Bold.ttf",
-        "DejaVuSans.ttf",
-    ]
+    assert names("DejaVu Serif", bold=False) == ["DejaVuSerif.ttf"]
+    assert names("DejaVu Serif", bold=True) == ["DejaVuSerif-Bold.ttf", "DejaVuSerif.ttf"]
+    assert [face.file.name for face in FALLBACK] == ["DejaVuSans.ttf", "DejaVuSans-Bold.ttf"]

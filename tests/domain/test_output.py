@@ -50,7 +50,7 @@ def test_a_preset_fixes_the_shorter_side(preset: OutputPreset, on: tuple[int, in
 @pytest.mark.parametrize("preset", OutputPreset)
 def test_every_preset_can_be_made(preset: OutputPreset) -> None:
     output = preset.output(canvas(1920, 1080))
-    assert output.problems(length=250, rate=PAL) == []
+    assert output.problems(canvas=canvas(1920, 1080), length=250) == []
     assert (output.codec or output.format).value == preset.value.partition("_")[0]
     assert output.format is (output.codec.usual_format if output.codec else output.format)
     assert Output.from_json(json.loads(json.dumps(output.to_json()))) == output
@@ -153,7 +153,26 @@ def test_every_problem_of_an_output_is_named(output: Output, problems: list[Prob
 )
 def test_what_does_not_fit_a_timeline_is_named_once_that_is_known(output: Output, problems: list[Problem]) -> None:
     assert output.problems() == []
-    assert output.problems(length=250, rate=PAL) == problems
+    assert output.problems(canvas=canvas(1280, 720), length=250) == problems
+
+
+@pytest.mark.parametrize(
+    ("on", "problems"),
+    [
+        ((160, 90), []),
+        (
+            (158, 88),
+            [
+                Problem("width", "it must be at most 1264, 8 times the canvas' 158, not 1280"),
+                Problem("height", "it must be at most 704, 8 times the canvas' 88, not 720"),
+            ],
+        ),
+        ((16, 720), [Problem("width", "it must be at most 128, 8 times the canvas' 16, not 1280")]),
+    ],
+)
+def test_an_output_may_be_eight_times_as_large_as_the_canvas(on: tuple[int, int], problems: list[Problem]) -> None:
+    assert HD.problems(canvas=canvas(*on)) == problems
+    assert Output(format=Format.MP3).problems(canvas=canvas(*on), length=1) == []
 
 
 def test_a_bitrate_follows_from_a_size_the_length_and_the_sound() -> None:

@@ -1,5 +1,6 @@
 """What is put into a template, and what comes of it."""
 
+import json
 from fractions import Fraction
 
 import pytest
@@ -10,8 +11,8 @@ from domain.order import Order
 from domain.project import Project
 from domain.refusals import InvalidInput, TimelineInvalid
 from domain.render.output import Format, Output
-from domain.template import MOST_PROBLEMS, Row, assets_of, resolved, row_names, shown_with
-from domain.timeline import Canvas, Clip, Content, Image, Text, Timeline, Track, Variable, VariableKind
+from domain.template import MOST_BYTES, MOST_PROBLEMS, Row, assets_of, resolved, row_names, shown_with
+from domain.timeline import Canvas, Captions, Clip, Content, Cue, Image, Text, Timeline, Track, Variable, VariableKind
 
 CANVAS = Canvas(width=320, height=180, frame_rate=Fraction(25))
 STILL = Output(format=Format.PNG, width=320, height=180, frame=0)
@@ -154,6 +155,17 @@ def test_many_rows_of_many_clips_are_too_many():
         order([Row(values={"name": "Ada"})] * 500, card(NAME, contents=clips))
     assert [each.message for each in refused.value.problems] == [
         "500 rows of 51 clips each are too many at once: 490 may be"
+    ]
+
+
+def test_rows_of_a_large_timeline_are_fewer():
+    cues = tuple(Cue(start=each, end=each + 1, text="{{name}} " + "x" * 90) for each in range(10_000))
+    large = card(NAME, contents=(Captions(cues=cues, size=20),))
+    size = len(json.dumps(large.to_json()))
+    with pytest.raises(TimelineInvalid) as refused:
+        order([Row(values={"name": "Ada"})] * 500, large)
+    assert [(each.path, each.message) for each in refused.value.problems] == [
+        ("rows", f"500 rows of a timeline of {size} bytes are too many at once: {MOST_BYTES // size} may be")
     ]
 
 

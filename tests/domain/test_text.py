@@ -1,11 +1,14 @@
 """Titles: what is wrong with them, and what of them a span's command knows."""
 
+import re
+from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
-from domain.ffmpeg.command import Input, Original, Shipped
+from domain.ffmpeg.command import Input, Original
 from domain.ffmpeg.graph import Graph
 from domain.ffmpeg.stage import Source
 from domain.media import MediaFacts, MediaKind
@@ -129,11 +132,28 @@ def test_a_title_survives_being_kept() -> None:
 
 
 def test_the_fonts_of_a_text_come_along_and_no_other() -> None:
-    assert list(fonts(TEXT)) == ["fonts/DejaVuSans.ttf"]
-    assert list(fonts(styled(font="DejaVu Sans Mono"))) == ["fonts/DejaVuSansMono.ttf", "fonts/DejaVuSans.ttf"]
+    fallback = ["fallback/DejaVuSans.ttf", "fallback/DejaVuSans-Bold.ttf"]
+    assert list(fonts(TEXT)) == [*fallback, "fonts/DejaVuSans/DejaVuSans.ttf"]
+    bold = styled(font="DejaVu Sans Mono", weight=TextWeight.BOLD)
+    names = ["DejaVuSansMono-Bold.ttf", "DejaVuSansMono.ttf"]
+    assert list(fonts(bold)) == [*fallback, *(f"fonts/DejaVuSansMono-Bold/{name}" for name in names)]
     own = fonts(styled(font_id="font"))
-    assert own[f"fonts/{'f' * 64}"] == Original(asset_id="font", sha256="f" * 64)
-    assert [each.name for each in own.values() if isinstance(each, Shipped)] == ["DejaVuSans.ttf"]
+    assert own.pop(f"fonts/{'f' * 16}/font") == Original(asset_id="font", sha256="f" * 64)
+    assert list(own) == fallback
+
+
+def test_no_text_sees_the_font_of_another() -> None:
+    """Fonts are picked by their names, which several files of a project may share."""
+    looks = [styled(font_id="font"), styled(font="DejaVu Serif"), styled(weight=TextWeight.BOLD), TEXT]
+    graph = Graph()
+    tracks = tuple(Track(clips=(Clip(content=look),)) for look in looks)
+    scene(Timeline(canvas=CANVAS, tracks=tracks), SOURCES, Tools(ffmpeg="9")).seen(graph, 0, 1)
+    folders = re.findall(r"fontsdir=([^,]+)", graph.arguments()[1])
+    names = ["fonts/ffffffffffffffff", "fonts/DejaVuSerif", "fonts/DejaVuSans-Bold", "fonts/DejaVuSans"]
+    assert folders == names
+    assert Counter(str(Path(name).parent) for name in graph.inputs) == {**dict.fromkeys(names, 1), "fallback": 2} | {
+        "fonts/DejaVuSans-Bold": 2
+    }
 
 
 def test_a_letter_is_as_large_as_it_says_in_every_font() -> None:

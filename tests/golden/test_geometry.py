@@ -2,11 +2,13 @@
 
 import math
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any, NamedTuple
 
 import pytest
 
 from domain.ffmpeg.curve import Easing
+from domain.render.output import LARGEST_SCALE
 from domain.timeline import (
     Blur,
     ChromaKey,
@@ -23,12 +25,18 @@ from domain.timeline import (
     Keyframes,
     Lut,
     NumberKey,
+    Pixelate,
     Point,
     PointKey,
     RoundCorners,
     Shape,
     ShapeForm,
     Sharpen,
+    Text,
+    TextBox,
+    TextShadow,
+    TextStroke,
+    TextStyle,
     Track,
     Vignette,
 )
@@ -121,6 +129,56 @@ def test_a_composition_that_is_cropped_is_fitted_like_any_picture(studio: Studio
     whole = Composition(width=160, height=90, tracks=(Track(clips=(left_half,)),), background="#000000")
     assert seen(studio, whole).area == pytest.approx(80 * 90, rel=0.01)
     assert seen(studio, whole, crop=Crop(right=0.5), fit=Fit.FILL).area == pytest.approx(160 * 90, rel=0.01)
+
+
+@pytest.mark.parametrize("fit", Fit)
+@pytest.mark.parametrize("content", [TALL, BADGE, CARD], ids=["video", "image", "shape"])
+def test_of_a_picture_that_is_cropped_to_less_than_a_pixel_a_few_are_left(
+    studio: Studio, content: Content, fit: Fit
+) -> None:
+    for crop in (Crop(left=0.49, right=0.5), Crop(top=0.99), Crop(left=0.99, top=0.5, bottom=0.49)):
+        (picture,) = studio.frames(edit(Clip(content=content, crop=crop, fit=fit), background="#000000"), 0, 1)
+        assert len(picture) == WIDTH * HEIGHT * 3 // 2
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        Shape(width=4096, height=512, length=1, stroke_width=4096, radius=4096),
+        Composition(width=4096, height=4096, tracks=(Track(clips=(Clip(content=CARD),)),)),
+    ],
+    ids=["shape", "composition"],
+)
+@pytest.mark.parametrize(
+    "effects",
+    [(), (Blur(radius=500), Pixelate(size=1000), RoundCorners(radius=4096)), (Vignette(), Sharpen(), KenBurns())],
+    ids=["plain", "large", "others"],
+)
+def test_what_is_largest_can_be_made_eight_times_as_large(
+    studio: Studio, content: Content, effects: tuple[Effect, ...]
+) -> None:
+    small = replace(edit(Clip(content=content, effects=effects)), canvas=replace(CANVAS, width=64, height=32))
+    (picture,) = studio.frames(small, 0, 1, scale=Fraction(LARGEST_SCALE))
+    assert len(picture) == 512 * 256 * 3 // 2
+
+
+def test_letters_that_are_much_larger_than_the_picture_are_drawn_no_larger_than_they_can(studio: Studio) -> None:
+    look = TextStyle(stroke=TextStroke(width=100), shadow=TextShadow(x=500, y=500, blur=100), box=TextBox(padding=500))
+    for clip in (Clip(content=Text(text="H", size=2_000, length=1, style=look), rotation=each) for each in (0, 10)):
+        small = replace(edit(clip), canvas=replace(CANVAS, width=64, height=32))
+        (picture,) = studio.frames(small, 0, 1, scale=Fraction(LARGEST_SCALE))
+        assert len(picture) == 512 * 256 * 3 // 2
+
+
+def test_a_shape_that_is_too_large_to_be_drawn_pixel_by_pixel_is_as_large_as_it_says(studio: Studio) -> None:
+    disc = Shape(form=ShapeForm.ELLIPSE, width=4096, height=32, length=1)
+    (picture,) = studio.frames(
+        edit(Clip(content=disc, position=Point(x=0), anchor=Point(x=0)), background="#000000"), 0, 1, scale=Fraction(2)
+    )
+    width, height = 2 * WIDTH, 2 * HEIGHT
+    lit = [sum(row > 125 for row in picture[x : width * height : width]) for x in (0, 64, 319)]
+    expected = [64 * math.sqrt(1 - (1 - (x + 0.5) / 4096) ** 2) for x in (0, 64, 319)]
+    assert lit == pytest.approx(expected, abs=2)
 
 
 def test_a_quarter_turn_makes_the_wide_high(studio: Studio) -> None:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from strawberry.schema.config import StrawberryConfig
 
 from domain.entity import Worded
-from domain.refusals import TimelineInvalid
-from domain.timeline import Timeline
+from domain.refusals import Problem, TimelineInvalid
+from domain.timeline import Timeline, problems
 from domain.timeline.content import Content
 from domain.timeline.effect import Effect
 from domain.timeline.value import AssetId, Kinds, Part, hints, part, said, shown, without_none
@@ -226,6 +226,26 @@ def test_a_frame_rate_that_is_none_is_refused_where_it_stands() -> None:
     with pytest.raises(TimelineInvalid) as refused:
         read(Timeline, {"canvas": {"width": 2, "height": 2, "frameRate": "fast"}, "tracks": []})
     assert [each.path for each in refused.value.problems] == ["canvas.frameRate"]
+
+
+def nested(deep: int) -> dict[str, Any]:
+    clip: dict[str, Any] = {"content": {"shape": {"width": 10, "height": 10, "length": 5}}}
+    for _ in range(deep):
+        clip = {"content": {"composition": {"width": 100, "height": 100, "tracks": [{"clips": [clip]}]}}}
+    return {"canvas": {"width": 100, "height": 100, "frameRate": "25"}, "tracks": [{"clips": [clip]}]}
+
+
+@pytest.mark.parametrize("deep", [16, 200, 5_000])
+def test_compositions_in_one_another_without_end_are_refused_before_they_are_read(deep: int) -> None:
+    with pytest.raises(TimelineInvalid) as refused:
+        read(Timeline, nested(deep))
+    assert refused.value.problems == [Problem("tracks", "more than 50 parts lie in one another")]
+
+
+def test_compositions_somewhat_too_deep_are_refused_with_their_place() -> None:
+    assert problems(read(Timeline, nested(3)), {}) == []
+    (found,) = problems(read(Timeline, nested(15)), {})
+    assert found.message == "compositions lie in one another more than 3 deep"
 
 
 # A new kind is a class

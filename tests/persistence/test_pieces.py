@@ -276,6 +276,51 @@ async def test_pieces_go_with_their_asset_and_with_their_project(resources: Reso
     assert await _doomed(resources) == {pinned.object_id, found.object_id, loose.object_id}
 
 
+async def test_a_loose_piece_is_pinned_to_an_asset_that_is_there(resources: Resources) -> None:
+    project, other = await _project(resources), await _project(resources)
+    asset, foreign = await _asset(resources, project), await _asset(resources, other)
+    loose, gone = await _kept(resources, project, "a"), await _kept(resources, project, "b")
+    await pieces.forget(resources.database, [gone])
+    for piece, to, pinned in ((loose, foreign, False), (gone, asset, False), (loose, asset, True)):
+        async with resources.work() as work:
+            assert await pieces.pin(work, piece, to) is pinned
+    async with resources.work() as work:
+        assert await pieces.pin(work, loose, await _asset(resources, project)) is True
+    assert (await pieces.cached(resources.database, project, ["a"]))["a"].asset_id == asset  # whose it was it stays
+
+
+async def test_pieces_pass_on_to_another_asset_of_the_same_bytes(resources: Resources) -> None:
+    project, other = await _project(resources), await _project(resources)
+    first, second = await _asset(resources, project), await _asset(resources, project)
+    await _asset(resources, other)
+    await _kept(resources, project, "a", asset_id=first)
+    await _kept(resources, project, "b", asset_id=first)
+    owners = {first: second, second: None}
+    for asset, heir in owners.items():
+        async with resources.work() as work:
+            await work.delete_asset(await work.session.get_one(Asset, asset))
+        there = await pieces.cached(resources.database, project, ["a", "b"])
+        assert {key: piece.asset_id for key, piece in there.items()} == ({"a": heir, "b": heir} if heir else {})
+
+
+async def test_two_assets_of_the_same_bytes_that_go_at_once_leave_no_piece(resources: Resources) -> None:
+    project = await _project(resources)
+    assets = [await _asset(resources, project) for _ in range(4)]
+    for number, asset in enumerate(assets):
+        await _kept(resources, project, str(number), asset_id=asset)
+
+    async def delete(asset: str) -> None:
+        async with resources.work() as work:
+            found = await work.locked(Asset, asset)
+            assert found is not None
+            await work.delete_asset(found)
+
+    async with asyncio.timeout(30), asyncio.TaskGroup() as group:
+        for asset in assets:
+            group.create_task(delete(asset))
+    assert await _keys(resources) == set()
+
+
 @pytest.mark.parametrize("what", ["project", "asset"])
 async def test_no_object_is_forgotten_when_pieces_arrive_while_their_owner_goes(
     resources: Resources, what: str

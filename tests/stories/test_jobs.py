@@ -138,7 +138,7 @@ async def test_a_job_that_cannot_be_read_fails_by_itself_and_holds_up_nobody(sta
     project = await project_of(person)
     odd, good = await _pause(person, project, seconds=0.01), await _pause(person, project, seconds=0.01)
     async with stage.resources.work() as work:
-        (await work.payload(odd["id"])).spec = {"seconds": 0.01, "fromTheFuture": True}
+        (await work.payload(odd["id"])).spec = {"secondsOfTheFuture": 0.01}
     async with stage.worker():
         *_, failed = [each async for each in person.watch(WATCH, id=odd["id"])]
         assert (failed["state"], failed["error"]) == ("FAILED", {"code": "SPEC_UNREADABLE"})

@@ -42,6 +42,8 @@ async def _project(person: Person, source: Path | None = None) -> str:
         ({"still": {"width": 161, "height": 90}}, "still.width"),
         ({"still": {"width": 160, "height": 90, "format": "MP3"}}, "still.format"),
         ({"still": {"width": 160, "height": 90, "frame": FRAMES}}, "still.frame"),
+        ({"still": {"width": 1282, "height": 720}}, "still.width"),
+        ({"preset": "H264_1080P"}, "preset"),
         ({"sound": {"format": "PNG"}}, "sound.format"),
         ({"sound": {"format": "WAV", "bitrate": 192_000}}, "sound.bitrate"),
     ],

@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select, update
+import pytest
+from sqlalchemy import func, select, update
 
 from domain import timeline_version
 from domain.project import Project
 from domain.timeline_version import MOST_VERSIONS, TimelineVersion
+from persistence import work
 from tests import media
 from tests.story import Person, Stage, project_of, ready
 
@@ -114,6 +116,26 @@ async def test_only_so_many_are_remembered_and_the_oldest_go(stage: Stage) -> No
         assert sorted((await session.scalars(numbers)).all()) == [MOST_VERSIONS + 2, MOST_VERSIONS + 3]
     assert await _history(person, other) == [(1, None, "#00000a")]
     assert timeline_version.MOST_VERSIONS == 1000  # as docs/timeline.md says
+
+
+async def test_large_ones_are_forgotten_sooner_but_never_the_present_one(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = await stage.person()
+    project, other = await project_of(person), await project_of(person)
+    await _set(person, other, "#00000a")
+    for number in range(1, 4):
+        await _set(person, project, f"#00000{number}")
+    async with stage.resources.database.sessions() as session:
+        size = await session.scalar(select(func.max(func.pg_column_size(TimelineVersion.timeline_json))))
+    assert timeline_version.MOST_BYTES == 200 * 2**20  # as docs/timeline.md says
+    monkeypatch.setattr(work, "MOST_BYTES", 2 * size)
+    await _set(person, project, "#000004")
+    assert await _history(person, project) == [(4, None, "#000004"), (3, None, "#000003")]
+    monkeypatch.setattr(work, "MOST_BYTES", 1)
+    await _set(person, project, "#000005")
+    assert await _history(person, project) == [(5, None, "#000005")]
+    assert await _history(person, other) == [(1, None, "#00000a")]
 
 
 async def test_history_goes_with_its_project_and_stays_without_its_author(stage: Stage) -> None:

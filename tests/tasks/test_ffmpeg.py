@@ -180,12 +180,18 @@ async def seen(folder: Path, family: str) -> bytes:
 
 
 async def test_text_is_set_in_the_fonts_it_brings_and_in_none_of_the_machine(tmp_path: Path) -> None:
-    (tmp_path / "fonts").mkdir()
+    for folder in ("fonts", "fallback"):
+        (tmp_path / folder).mkdir()
     assert max(await seen(tmp_path, "DejaVu Sans")) < 50
     (tmp_path / "fonts" / "a.ttf").hardlink_to(FONT)
     brought = await seen(tmp_path, "DejaVu Sans")
     assert max(brought) > 200
-    assert [await seen(tmp_path, family) for family in ("DejaVu Sans Mono", "Arial")] == [brought] * 2
+    assert max(await seen(tmp_path, "Arial")) < 50
+    (tmp_path / "fallback" / "b.ttf").hardlink_to(FONT.with_name("DejaVuSerif.ttf"))
+    assert await seen(tmp_path, "DejaVu Sans") == brought
+    lacking = await seen(tmp_path, "Arial")
+    assert max(lacking) > 200
+    assert [await seen(tmp_path, family) for family in ("DejaVu Serif", "Dingbats")] == [lacking] * 2
 
 
 async def test_a_run_tells_how_far_it_is(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from persistence.resources import Resources
 from persistence.settings import Settings
 from persistence.storage import StorageFullError
 from tasks.lease import JobFailed
-from tasks.originals import StoredRef, borrowed, brought, unused_originals
+from tasks.originals import NOTED_FROM, VERIFIED_FOR, NotBrought, StoredRef, borrowed, brought, unused_originals
 from tests.s3 import on_every_storage, on_s3
 
 MIB = 2**20
@@ -253,6 +253,53 @@ async def test_what_came_damaged_is_a_failure_and_not_kept(counted: Resources, t
         await brought(counted, places := wanted(tmp_path, other))
     assert (caught.value.failure.code, caught.value.failure.hopeless) == ("INPUT_DAMAGED", False)
     assert (kept(counted.settings), any(path.exists() for path in places)) == ([], False)
+
+
+def _damage(path: Path) -> None:
+    """A byte is another, and nothing else of the file."""
+    status = path.stat()
+    path.chmod(0o600)
+    with path.open("r+b") as file:
+        file.seek(500)
+        file.write(b"x")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+@pytest.mark.parametrize("harm", [lambda path: os.truncate(path, 500), _damage])
+async def test_a_damaged_file_of_the_local_disk_is_a_failure_too(
+    counted: Resources, tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
+    ref = await stored(counted, tmp_path, b"a" * 1000)
+    async with borrowed(counted, wanted(tmp_path, ref)):
+        pass
+    harm(counted.settings.storage_path / "objects" / ref.key)
+    with pytest.raises(NotBrought) as caught:
+        await brought(counted, places := wanted(tmp_path, ref))
+    assert (caught.value.failure.code, caught.value.failure.hopeless) == ("INPUT_DAMAGED", False)
+    assert caught.value.ref == ref
+    assert not any(path.exists() for path in places)
+
+
+async def test_a_large_file_is_read_through_once_a_day_and_when_it_was_written_to(
+    counted: Resources, tmp_path: Path
+) -> None:
+    ref = await stored(counted, tmp_path, b"a" * NOTED_FROM)
+    file = counted.settings.storage_path / "objects" / ref.key
+    note = counted.settings.scratch_path / "verified" / ref.sha256
+    async with borrowed(counted, wanted(tmp_path, ref)):
+        assert note.exists()
+    _damage(file)
+    async with borrowed(counted, wanted(tmp_path, ref)):
+        pass  # nobody looked
+    before = note.stat().st_mtime - VERIFIED_FOR
+    os.utime(note, (before, before))
+    with pytest.raises(NotBrought, match="is not what was stored"):
+        await brought(counted, wanted(tmp_path, ref))
+    await unused_originals(counted)
+    assert not note.exists()
+    note.write_text("of another file")
+    with pytest.raises(NotBrought, match="is not what was stored"):
+        await brought(counted, wanted(tmp_path, ref))
 
 
 @on_every_storage

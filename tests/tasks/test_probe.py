@@ -63,6 +63,7 @@ FILM = MediaFacts(
     frame_rate="25",
     duration_seconds=2.0,
     frame_count=50,
+    shown_late_seconds=0.0,
     channels=1,
     sample_rate=44100,
 )

@@ -8,7 +8,7 @@ import hashlib
 import itertools
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -21,7 +21,7 @@ from domain.ffmpeg.command import Original
 from domain.ffmpeg.curve import Easing
 from domain.ffmpeg.stage import Source
 from domain.render.movie import movie
-from domain.render.output import Output, Speed, VideoCodec
+from domain.render.output import Format, Output, Speed, VideoCodec
 from domain.render.previews import quick, seen
 from domain.render.scene import Scene, Tools, scene
 from domain.render.verify import mismatches
@@ -322,6 +322,32 @@ async def test_any_file_is_the_same_in_spans_and_shows_the_right_frames(
     assert seen == [*shown(source, rate, 3, 12), *shown(source, rate, late, 20), *shown(source, rate, 20, 20)]
 
 
+def _sparse(path: Path) -> Path:
+    """A frame every three seconds, in the order of decoding: each is shown up to six seconds after its turn there."""
+    film = path.with_name("film.mkv")
+    options = ("-fps_mode", "vfr", "-c:v", "libx264", "-preset", "fast", "-g", "4", "-bf", "2", "-pix_fmt", "yuv420p")
+    colored(film, frames=300, options=(*options, "-crf", "4"), filters="select='not(mod(n,75))'")
+    media.ffmpeg("-i", film, "-c", "copy", path)
+    return path
+
+
+@pytest.mark.parametrize("was_measured", [True, False])
+async def test_frames_that_are_seconds_apart_are_found_from_anywhere(
+    studio: Studio, tmp_path: Path, was_measured: bool
+) -> None:
+    source = await studio.take("a", _sparse(tmp_path / "a.mp4"))
+    facts = studio.sources["a"].facts
+    assert facts.shown_late_seconds is not None
+    assert facts.shown_late_seconds > 1
+    if not was_measured:  # as of an asset that was examined before that was
+        facts = replace(facts, shown_late_seconds=None)
+        studio.sources["a"] = replace(studio.sources["a"], facts=facts)
+    edit = studio.scene(track(video("a")))
+    starts = range(13, edit.length, 25)
+    seen = [number(studio.frames(edit, first, 1)[0]) for first in starts]
+    assert seen == [shown(source, "25", first, 1)[0] for first in starts]
+
+
 @pytest.mark.parametrize("name", ["uneven.mp4", "rotated.mp4", "open-groups.mp4", "a.ts", "late.mkv", "edited.mp4"])
 async def test_a_frame_of_the_small_copy_is_the_frame_of_the_file(
     studio: Studio, films_of: Callable[[str], Path], name: str
@@ -345,6 +371,39 @@ async def test_a_frame_of_the_small_copy_is_the_frame_of_the_file(
         assert copy.key in {each.key for each in still.command.inputs.values()}
         (picture,) = media.pictures(made(still.command, studio.folder, studio.shelf))
         assert picture.number() == shown(source, "30", 2 + frame, 1)[0]
+
+
+STICKERS: dict[str, tuple[str, ...]] = {
+    "a.gif": ("-filter_complex", "split[a][b];[a]palettegen=reserve_transparent=1[p];[b][p]paletteuse"),
+    "prores.mov": ("-c:v", "prores_ks", "-profile:v", "4", "-pix_fmt", "yuva444p10le"),
+    "qtrle.mov": ("-c:v", "qtrle", "-pix_fmt", "argb"),
+    "vp9.webm": ("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "8", "-pix_fmt", "yuva420p"),
+    "vp8.webm": ("-c:v", "libvpx", "-deadline", "realtime", "-auto-alt-ref", "0", "-pix_fmt", "yuva420p"),
+}
+
+
+@pytest.mark.parametrize("name", STICKERS)
+async def test_a_preview_shows_as_much_of_what_lies_behind_a_sticker_as_the_render(
+    studio: Studio, tmp_path: Path, name: str
+) -> None:
+    box = f"color=black@0:s={WIDTH}x{HEIGHT}:r=10:d=1,format=rgba,drawbox=16:8:32:20:yellow:fill:replace=1"
+    media.ffmpeg("-f", "lavfi", "-i", box, *STICKERS[name], tmp_path / name)
+    await studio.take("a", tmp_path / name)
+    edit = studio.scene(track(video("a")), rate="10", background="#ff0000")
+    copies = [copy.key for copy in quick(studio.sources, edit.tools).values()]
+    still = seen(edit.timeline, studio.sources, edit.tools, kept=copies, first=3, count=1, width=WIDTH, as_clip=False)
+    rendered = edit.picture(replace(LOSSLESS, format=Format.PNG, codec=None, crf=None, frame=3), 3, 1)
+    pictures = [_rgb(made(each, studio.folder, studio.shelf)) for each in (rendered, still.command)]
+    for corner_or_middle in (4 * WIDTH + 4, 18 * WIDTH + 32):
+        both = [picture[3 * corner_or_middle :][:3] for picture in pictures]
+        assert max(abs(a - b) for a, b in zip(*both, strict=True)) < 24, both
+
+
+def _rgb(path: Path) -> bytes:
+    with av.open(path) as container:
+        (frame,) = container.decode(video=0)
+        (plane,) = frame.reformat(format="rgb24").planes
+        return b"".join(bytes(plane)[row * plane.line_size :][: 3 * frame.width] for row in range(frame.height))
 
 
 @pytest.fixture(scope="session")

@@ -437,6 +437,38 @@ async def test_a_letter_that_a_font_lacks_comes_from_ours(studio: Studio, house_
     assert serif.columns() == pytest.approx(studio.frames(clip(text("ש", 60)))[0].columns(), abs=1)
 
 
+async def font_of(studio: Studio, file: str, name: str, family: str) -> str:
+    """One of our fonts as one of the project's, under the name of another family."""
+    path = studio.folder / f"{name}.ttf"
+    with TTFont(FONT.with_name(file)) as font:
+        for record in font["name"].names:
+            if record.nameID in {1, 16}:
+                record.string = family
+            elif record.nameID in {4, 6}:
+                record.string = f"{family} {name}"
+        font.save(path)
+    read = await read_text_asset(path, claimed_content_type="font/ttf", filename=path.name)
+    assert read
+    checksum = hashlib.sha256(path.read_bytes()).hexdigest()
+    studio.sources[name] = Source(original=Original(asset_id=name, sha256=checksum), facts=read[0])
+    studio.shelf[name] = path
+    return name
+
+
+@pytest.mark.parametrize("family", ["Brand", "DejaVu Sans"])
+async def test_a_text_keeps_its_font_whatever_else_a_span_shows(studio: Studio, family: str) -> None:
+    """Of two fonts of one family, the one that is heavier than the text asks for."""
+    heavy = await font_of(studio, "DejaVuSansMono-Bold.ttf", "heavy", family)
+    light = await font_of(studio, "DejaVuSerif.ttf", "light", family)
+    said = clip(text("Hamburg", length=20, style=TextStyle(font_id=heavy)))
+    later = clip(text("x", 16, length=9, position=TextPosition.TOP, style=TextStyle(font_id=light)), start=10)
+    ours = clip(text("x", 16, length=9, position=TextPosition.BOTTOM), start=10)
+    alone = studio.frames(said, later, ours, first=5)[0]
+    assert studio.frames(said, later, ours, first=5, count=10)[0].data == alone.data
+    mono = TextStyle(font="DejaVu Sans Mono", weight=TextWeight.BOLD)
+    assert alone.data == studio.frames(clip(text("Hamburg", style=mono)))[0].data
+
+
 # --- among others ---------------------------------------------------------------------------------------------------
 
 

@@ -1,5 +1,7 @@
 """An edit within the edit."""
 
+from fractions import Fraction
+
 from domain.ffmpeg.stage import Stage
 from domain.timeline.checks import Check
 from domain.timeline.content import Content, Lengths, Picture, Shot
@@ -10,6 +12,8 @@ from domain.timeline.rules import side_problems, track_problems, volume_problems
 from domain.timeline.value import parts, said
 
 DEEPEST = 3
+LARGEST_STAGE = 8192
+"""The longest side of its own stage, in pixels. It is fitted to the stage around it, which is never so large."""
 
 
 @Content.kind
@@ -23,6 +27,11 @@ class Composition(Content):
         "What shows where nothing else does, as #rrggbb; null for what lies below.", default=None
     )
     volume: float = said("A factor on its sound; 0 is silent.", default=1.0)
+
+    @property
+    def tracks_within(self) -> tuple[Track, ...]:
+        """Its own."""
+        return self.tracks
 
     def problems(self, check: Check, sources: Lengths) -> None:
         """What is wrong with anything in it."""
@@ -50,18 +59,20 @@ class Composition(Content):
 
     def shape(self, stage: Stage) -> tuple[int, int] | None:
         """As it is shown, if it has a background."""
-        size = rounded(self.width * stage.scale), rounded(self.height * stage.scale)
-        return None if self.background is None else size
+        own = self._stage(stage)
+        return None if self.background is None else (own.width, own.height)
 
     def picture(self, shot: Shot) -> Picture:
         """Its tracks, laid on a stage of their own."""
-        stage = shot.stage
-        width, height = rounded(self.width * stage.scale), rounded(self.height * stage.scale)
-        own = stage.of_size(width, height)
-        lengths = {name: source.facts.frames(stage.rate) for name, source in stage.sources.items()}
-        tracks = placed_tracks(self.tracks, lengths)
+        own = self._stage(shot.stage)
+        assert shot.clip.inner  # noqa: S101 - it was placed with what it holds
+        tracks = shot.clip.inner.between(shot.first, shot.first + shot.count)
         link = laid(shot.graph, own, tracks, first=shot.first, count=shot.count, background=self.background)
-        return Picture(link=link, width=width, height=height, alpha=self.background is None, is_ours=True)
+        return Picture(link=link, width=own.width, height=own.height, alpha=self.background is None, is_ours=True)
+
+    def _stage(self, around: Stage) -> Stage:
+        scale = min(around.scale, Fraction(LARGEST_STAGE, max(self.width, self.height)))
+        return around.of_size(rounded(self.width * scale), rounded(self.height * scale), scale)
 
 
 def _depth(composition: Composition) -> int:

@@ -8,6 +8,10 @@ from domain.timeline.content import Content, Lengths, Picture, Shot
 from domain.timeline.value import said
 
 LARGEST_SHAPE = 4096
+LARGEST_DRAWN = 4096
+"""The longest side that is drawn pixel by pixel, which takes its time; what is larger is scaled up."""
+LARGEST_SHOWN = 8192
+"""The longest side on the stage, whose own are half of that at most. FFmpeg knows no pictures that are much larger."""
 
 
 class ShapeForm(Worded):
@@ -48,7 +52,9 @@ class Shape(Content):
 
     def picture(self, shot: Shot) -> Picture:
         """One frame: its left upper quarter drawn pixel by pixel, the rest is mirrored."""
-        scale = float(shot.stage.scale)
+        longest = max(self.width, self.height)
+        shown = min(float(shot.stage.scale), LARGEST_SHOWN / longest)
+        scale = min(shown, LARGEST_DRAWN / longest)
         width, height = self.width * scale, self.height * scale
         across, down = math.ceil(width / 2), math.ceil(height / 2)
         planes = self._planes(width, height, scale)
@@ -61,7 +67,11 @@ class Shape(Content):
             f"pad={2 * across}:{2 * down}",
             f"fillborders=right={across}:bottom={down}:mode=mirror",
         )
-        return Picture(link=link, width=2 * across, height=2 * down, alpha=True, still=True, own_size=True)
+        wide, high = 2 * across, 2 * down
+        if shown > scale:
+            wide, high = (2 * math.ceil(side * shown / 2) for side in (self.width, self.height))
+            link = shot.graph.chain(f"scale={wide}:{high}", links=[link])
+        return Picture(link=link, width=wide, height=high, alpha=True, still=True, own_size=True)
 
     def _planes(self, width: float, height: float, scale: float) -> list[str]:
         """What each pixel is, in red, green, blue and alpha: an edge over a filling, each as much of it as it covers.

@@ -6,6 +6,8 @@ from domain.timeline.effect import Effect, Fitted
 from domain.timeline.value import said
 
 LARGEST_RADIUS = 500
+LARGEST_SIGMA = 1024
+"""The filter takes no more, in pixels of the stage. Nothing is left to be seen of a picture long before."""
 
 
 @Effect.kind
@@ -22,5 +24,5 @@ class Blur(Effect):
 
     def filters(self, fitted: Fitted) -> list[str]:
         """With colours as fine as the lights, or they would go twice as far."""
-        blur = f"gblur=sigma={fitted.scaled(self.radius):.4f}:steps=3"
+        blur = f"gblur=sigma={min(fitted.scaled(self.radius), LARGEST_SIGMA):.4f}:steps=3"
         return fitted.premultiplied(blur) if fitted.alpha else ["format=yuv444p", blur, "format=yuv420p"]
