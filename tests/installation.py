@@ -162,15 +162,24 @@ def below(pid: int) -> list[int]:
     return children + [each for child in children for each in below(child)]
 
 
-def ffmpegs(worker: Process) -> list[int]:
-    """The ids of the ffmpeg processes of a worker."""
-    return [pid for pid in below(worker.pid) if _program(pid).startswith("ffmpeg")]
+async def encoder(*workers: Process) -> tuple[Process, list[int]]:
+    """The first of the workers that is encoding a span of a render, and the ids of the ffmpegs that do it.
+
+    Between two spans none is there for a moment; others may be at work on what was uploaded.
+    """
+    async with asyncio.timeout(30):
+        while True:
+            for worker in workers:
+                if found := [pid for pid in below(worker.pid) if "span.mp4" in _command(pid)]:
+                    return worker, found
+            await asyncio.sleep(0.01)
 
 
-def _program(pid: int) -> str:
+def _command(pid: int) -> list[str]:
     with suppress(OSError):
-        return Path(f"/proc/{pid}/comm").read_text()
-    return ""
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace").split("\0")
+        return words if Path(words[0]).name.startswith("ffmpeg") else []
+    return []
 
 
 def _address(api: Process) -> str:

@@ -9,7 +9,7 @@ import av
 import pytest
 
 from tests import media
-from tests.installation import Installation, below, ffmpegs, held, kill, tell_to_stop
+from tests.installation import Installation, below, encoder, held, kill, tell_to_stop
 from tests.journeys.acts import WATCH_JOB, download, encoding, pause, set_video, start_render, upload
 from tests.story import project_of, until
 from tests.wire import Caller
@@ -38,7 +38,7 @@ async def test_the_render_of_a_killed_worker_goes_on_elsewhere_within_its_lease_
     ada = await installation.person()
     job = await long_render(ada, counter)
     await encoding(ada, job)
-    [doomed] = [worker for worker in workers if ffmpegs(worker)]
+    doomed, _ = await encoder(*workers)
     async with aclosing(ada.watch(WATCH_JOB, id=job)) as watching:
         seen = await until(watching, state="PROCESSING")
         with held([doomed.pid, *below(doomed.pid)]) as family:
@@ -64,12 +64,13 @@ async def test_cancelling_a_render_stops_its_ffmpeg_within_a_second_and_leaves_n
     _, worker = await asyncio.gather(installation.api(), installation.worker())
     ada = await installation.person()
     job = await long_render(ada, counter, times=40)
-    stored = files(installation.settings.storage_path)
+    stored = [path for path in files(installation.settings.storage_path) if "pieces" not in path.parts]
     assert len(stored) == 1
     async with aclosing(ada.watch(WATCH_JOB, id=job)) as watching:
         await encoding(ada, job)
         assert files(installation.settings.scratch_path) != []
-        with held(ffmpegs(worker)) as running:
+        _, at_work = await encoder(worker)
+        with held(at_work) as running:
             asked = time.monotonic()
             await ada.do("cancelJob", "... on Job { state }", id=job)
             assert await running.end_within(1 - (time.monotonic() - asked))

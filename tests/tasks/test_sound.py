@@ -439,8 +439,8 @@ async def test_a_long_sound_is_entered_on_the_right_sample(desk: Desk, tmp_path:
 
 async def test_hundreds_of_sounds_at_once_add_up(desk: Desk, tmp_path: Path) -> None:
     await desk.add("a", noise(tmp_path / "a.wav", 1, seed=12, loud=0.9))
-    many = Composition(width=64, height=64, tracks=tuple(track(sound("a", 2, 4, volume=0.01)) for _ in range(100)))
-    found = desk.mixed(track(Clip(content=many)))
+    many = Composition(width=64, height=64, tracks=tuple(track(sound("a", 2, 4, volume=0.005)) for _ in range(50)))
+    found = desk.mixed(*(track(Clip(content=many)) for _ in range(4)))
     expected = summed(2 * 1920, [(0, read(tmp_path / "a.wav")[2 * 1920 : 4 * 1920], lambda _: 1.0)])
     assert farthest(found, expected) <= 2 * LEAST
 
