@@ -11,9 +11,9 @@ from domain.render.scene import Tools
 STRETCH_SECONDS = 15.0
 """Of processor time: less than this is not worth a job of its own."""
 MOST_STRETCHES = 400
-_FRAME_SECONDS = {VideoCodec.H264: 1.3e-8, VideoCodec.H265: 4.5e-8, VideoCodec.AV1: 4.0e-8, VideoCodec.VP9: 5.0e-8}
-"""Processor seconds for each pixel, measured at 1080p on one x86 machine; a start, until a project has figures of its
-own."""
+_FRAME_SECONDS = {VideoCodec.H264: 2.9e-8, VideoCodec.H265: 1.0e-7, VideoCodec.AV1: 8.0e-8, VideoCodec.VP9: 1.0e-7}
+"""Processor seconds for each pixel. That of H.264 was measured on grainy footage at 1080p on an x86 machine, the others
+are guesses beside it; a start, until a project has figures of its own. Better too high: stretches are then shorter."""
 _SPEEDS = {Speed.FASTER: 0.5, Speed.BALANCED: 1.0, Speed.SMALLER: 2.5}
 _PIXEL_BYTES = {VideoCodec.H264: 0.012, VideoCodec.H265: 0.008, VideoCodec.AV1: 0.006, VideoCodec.VP9: 0.007}
 _SOUND_SECONDS = 0.02
