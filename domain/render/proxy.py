@@ -5,11 +5,11 @@ from fractions import Fraction
 
 from domain.ffmpeg.command import Command
 from domain.ffmpeg.graph import Graph
+from domain.ffmpeg.picture import TO_BT709, rounded
 from domain.ffmpeg.stage import Source
 from domain.media import MediaKind
 from domain.timeline.contents.still import in_matrix, size_of, turned
 from domain.timeline.contents.video import OPAQUE
-from domain.timeline.layers import TO_BT709, rounded
 
 SIDE = 540
 """Pixels of its shorter side, at most."""

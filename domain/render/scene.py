@@ -7,11 +7,12 @@ from functools import cached_property
 
 from domain.ffmpeg.command import Command
 from domain.ffmpeg.graph import Graph
+from domain.ffmpeg.picture import rounded
 from domain.ffmpeg.stage import Source, Stage
 from domain.render import encode
 from domain.render.output import Output
 from domain.timeline.edit import Timeline
-from domain.timeline.layers import laid, rounded
+from domain.timeline.layers import laid
 from domain.timeline.placing import PlacedTracks, Rows, end_of, placed
 
 

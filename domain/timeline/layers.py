@@ -4,27 +4,16 @@ Any stretch of frames can be asked for, and each of its frames is the same which
 be seen in a stretch is not made: clips outside of it, and tracks under one that covers the canvas all the while.
 """
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import pairwise
 
-from domain.ffmpeg.curve import Curve
-from domain.ffmpeg.graph import Graph, counted, frame_number
+from domain.ffmpeg.graph import Graph, counted
+from domain.ffmpeg.picture import TO_BT709, colored, microseconds, still
 from domain.ffmpeg.stage import Stage
-from domain.timeline.content import Picture, Shot
-from domain.timeline.edit import Crop, Fit
-from domain.timeline.effect import PREMULTIPLY, Fitted
-from domain.timeline.motion import Point, number, point
+from domain.timeline.content import Shot
+from domain.timeline.layer import Layer, is_solid, layer, lies_still
 from domain.timeline.placing import Placed, PlacedTracks
-
-TO_BT709 = "out_color_matrix=bt709:out_range=tv:out_chroma_loc=left"
-MIDDLE = Point()
-SMALLEST = 2
-"""The smallest side of a picture on the stage, in pixels."""
-NARROWEST = 4
-"""What at least is left of a picture when it is cropped, in pixels: two for each of chroma, or none would be left."""
 
 
 def laid(graph: Graph, stage: Stage, tracks: PlacedTracks, *, first: int, count: int, background: str | None) -> str:
@@ -44,32 +33,6 @@ def laid(graph: Graph, stage: Stage, tracks: PlacedTracks, *, first: int, count:
         else:
             seen = window.over(seen or window.plain(count), clips)
     return seen or window.plain(count)
-
-
-def colored(value: str, stage: Stage, *, opacity: float = 1) -> str:
-    """One frame of a colour, in RGB so that the way to BT.709 is ours."""
-    size = f"{stage.width}x{stage.height}"
-    pixels = "gbrp" if opacity == 1 else "rgba"
-    return f"color=0x{value[1:7]}@{opacity:g}:s={size}:r={stage.rate},trim=end_frame=1,format={pixels}"
-
-
-def rounded(side: Fraction | float) -> int:
-    """The nearest even number of pixels, never less than the smallest side."""
-    return max(SMALLEST, 2 * round(Fraction(side) / 2))
-
-
-def still(count: int, rate: Fraction) -> list[str]:
-    """Hold the first frame for a number of frames."""
-    return ["loop=-1:1", counted(rate), f"trim=end_frame={count}"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Layer:
-    """A clip's frames, ready to be laid over what is below."""
-
-    link: str
-    place: Callable[[int], tuple[str, str]]
-    """Where, if its first frame is laid over frame so-and-so: from the left, from the top; perhaps expressions."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +69,7 @@ class Window:
 
     def are_solid(self, clips: Sequence[Placed]) -> bool:
         """Whether each of them covers the canvas while it is there."""
-        return all(self._is_solid(clip) for clip in clips)
+        return all(is_solid(self.shot(clip)) for clip in clips)
 
     def covered_by(self, clips: Sequence[Placed]) -> bool:
         """Whether nothing below them can be seen, from the first frame to the last."""
@@ -117,20 +80,8 @@ class Window:
             end = clip.end
         return end >= self.end and self.are_solid(clips)
 
-    def _is_solid(self, clip: Placed) -> bool:
-        edit, shot = clip.clip, self.shot(clip)
-        if not _lies_still(clip, shot) or any(effect.makes_alpha for effect in edit.effects):
-            return False
-        if edit.effects and any(clip.fades):  # see `_layer`
-            return False
-        shape = edit.content.shape(self.stage)
-        if shape is None or edit.crop:
-            return False
-        return edit.fit is not Fit.CONTAIN or _fitted(*shape, Fit.CONTAIN, self.stage) == self._size
-
-    @property
-    def _size(self) -> tuple[int, int]:
-        return self.stage.width, self.stage.height
+    def _layer(self, clip: Placed) -> Layer:
+        return layer(self.shot(clip), see_through=self.background is None)
 
     # Laying
 
@@ -167,13 +118,13 @@ class Window:
     def _one_over(self, below: str, clip: Placed) -> str:
         shot, at = self.shot(clip), self.at(clip)
         is_opaque = self.background is not None  # what is drawn on nothing would mix with it
-        if is_opaque and _lies_still(clip, shot, fades=True) and not clip.clip.effects:
+        if is_opaque and lies_still(shot, fades=True) and not clip.clip.effects:
             drawn = clip.clip.content.drawn(shot, below, at)
             if drawn is not None:
                 return drawn
-        layer = self._layer(clip)
-        link = self.graph.chain(f"setpts=N+{at}", links=[layer.link]) if at else layer.link
-        return self._over(below, link, layer.place(at))
+        above = self._layer(clip)
+        link = self.graph.chain(f"setpts=N+{at}", links=[above.link]) if at else above.link
+        return self._over(below, link, above.place(at))
 
     def _run_over(self, below: str, run: Sequence[Placed]) -> str:
         """A transition is between two whole pictures, what lies below with the one clip over it and with the other.
@@ -204,8 +155,8 @@ class Window:
         layers: dict[int, Layer] = {}
         for clip in run:
             shown = [(start, stop) for start, stop, clips in segments if clip in clips]
-            layers[id(clip)] = layer = self._layer(clip)
-            own[id(clip)] = self._cut(layer.link, shown[0][0], shown[-1][1] - shown[0][0], shown)
+            layers[id(clip)] = its = self._layer(clip)
+            own[id(clip)] = self._cut(its.link, shown[0][0], shown[-1][1] - shown[0][0], shown)
         pieces: list[str] = []
         for start, stop, clips in segments:
             seen: list[str] = []
@@ -246,7 +197,7 @@ class Window:
         """Let one stream give way to another in the transition into this clip; they show it from frame `start` on."""
         assert clip.clip.transition  # noqa: S101 - a run is held together by them
         kind, rate = clip.clip.transition.kind, self.stage.rate
-        times = f"duration={_seconds(clip.fade_in, rate)}:offset={_seconds(clip.start - start, rate)}"
+        times = f"duration={microseconds(clip.fade_in, rate)}:offset={microseconds(clip.start - start, rate)}"
         mixed = [f"xfade={kind.xfade}:{times}", f"format={self._pixels}", counted(rate)]
         return self.graph.chain(*mixed, links=[seen, other])
 
@@ -255,115 +206,6 @@ class Window:
         # With several threads, one reads the alpha below for chroma that another has changed already, now and then.
         alone = ":threads=1" if self.background is None else ""
         return self.graph.chain(f"overlay=x={x}:y={y}:eof_action=pass:repeatlast=0{alone}", links=[below, above])
-
-    # One clip
-
-    def _layer(self, clip: Placed) -> Layer:
-        """A clip's picture: cut, fitted, changed by its effects, turned, faded, scaled and put in its place."""
-        shot, edit = self.shot(clip), clip.clip
-        picture = edit.content.picture(shot)
-        assert picture  # noqa: S101 - only clips with pictures are visible
-        turn = number(edit.rotation, edit.keys.rotation).within(shot.first, shot.count)
-        see = number(edit.opacity, edit.keys.opacity).within(shot.first, shot.count)
-        grow = number(edit.scale, edit.keys.scale).within(shot.first, shot.count)
-        fades = list(_fades(shot))
-        size = self._size
-        if picture.own_size:
-            across, down = _uncut(picture.width, picture.height, edit.crop)
-            size = rounded(across), rounded(down)
-        elif not picture.fills_stage:
-            size = _fitted(picture.width, picture.height, edit.fit, self.stage, edit.crop)
-        if not grow.moves and grow.at(0) != 1:
-            size = (rounded(size[0] * grow.at(0)), rounded(size[1] * grow.at(0)))
-        is_turned = turn.moves or turn.at(0) % 360 != 0
-        # Effects round otherwise with alpha than without: a clip that fades anywhere has it everywhere, if it has any.
-        is_faded = bool(fades) or see.moves or see.at(0) != 1 or (bool(edit.effects) and any(clip.fades))
-        needs_alpha = picture.alpha or is_turned or is_faded or any(each.makes_alpha for each in edit.effects)
-        fitted = Fitted(shot=shot, width=size[0], height=size[1], alpha=needs_alpha)
-        cut = _cut(edit.crop, edit.fit, picture, self.stage)
-        held = still(shot.count, self.stage.rate) if picture.still else []
-        changes = bool(edit.effects) or turn.moves  # else a still is turned once, and held then
-        link = self.graph.chain(
-            *cut,
-            *_scaled(picture, size, is_whole=not cut),
-            f"format={fitted.pixels}",
-            *(held if changes else []),
-            links=[picture.link],
-        )
-        for effect in edit.effects:
-            link = effect.applied(link, fitted)
-        if is_turned:
-            was_opaque = not picture.alpha and not any(each.makes_alpha for each in edit.effects)
-            link = self._turned(link, turn, fitted, was_opaque=was_opaque, once=bool(held) and not changes)
-        link = self.graph.chain(
-            *([] if changes else held),
-            *_opaque(see),
-            *_fading(fades, shot),
-            # Transitions round otherwise with alpha than without: on a see-through stage everything has it.
-            *([f"format={self._pixels}"] if self.background is None else []),
-            counted(self.stage.rate),
-            links=[link],
-        )
-        if see.moves:
-            link = _dimmed(self.graph, link, see.expression(frame_number(self.stage.rate)))
-        if grow.moves:
-            factor = grow.expression(frame_number(self.stage.rate))
-            wide, high = (f"max(2,2*round({side}*({factor})/2))" for side in ("iw", "ih"))
-            # No other filter may follow but overlay: they take frames to stay as large as the first was.
-            link = self.graph.chain(f"scale=w='{wide}':h='{high}':eval=frame", links=[link])
-        if picture.fills_stage and _lies_still(clip, shot, fades=True):
-            return Layer(link=link, place=lambda _: ("0", "0"))
-        return Layer(link=link, place=self._place(clip, shot, size, grow, is_turned=is_turned))
-
-    def _turned(self, link: str, turn: Curve, fitted: Fitted, *, was_opaque: bool, once: bool) -> str:
-        """Rotate about the middle, on a box that holds every position; with a see-through border, for smooth edges."""
-        rate = self.stage.rate
-        angle = turn.scaled(math.pi / 180).expression(frame_number(rate))
-        box = f"ow='2*ceil(rotw({angle})/2)':oh='2*ceil(roth({angle})/2)'"
-        if turn.moves:
-            box = "ow='2*ceil(hypot(iw,ih)/2)':oh=ow"
-        border, rotated = "pad=iw+4:ih+4:2:2:black@0", f"rotate=a='{angle}':{box}:c=black@0"
-        if not was_opaque:
-            return self.graph.chain(*fitted.premultiplied(border, rotated), links=[link])
-        # A third of the price: the border has the colours of the edges, which may be mixed as they are.
-        wider = self.graph.chain(
-            "format=yuv420p", border, "fillborders=left=2:right=2:top=2:bottom=2:mode=smear", links=[link]
-        )
-        mask = self.graph.chain(
-            f"color=white:s={fitted.width}x{fitted.height}:r={rate}",
-            "trim=end_frame=1",
-            "format=gray",
-            "pad=iw+4:ih+4:2:2:black",
-            *(still(fitted.shot.count, rate) if not once else [counted(rate)]),
-        )
-        return self.graph.chain("alphamerge", rotated, links=[wider, mask])
-
-    def _place(
-        self, clip: Placed, shot: Shot, size: tuple[int, int], grow: Curve, *, is_turned: bool
-    ) -> Callable[[int], tuple[str, str]]:
-        """Where the picture's left upper corner goes, so that its anchor stands at its position."""
-        edit = clip.clip
-        curves = [each.within(shot.first, shot.count) for each in point(edit.position, edit.keys.position)]
-        anchors = (edit.anchor.x, edit.anchor.y)
-        if not (grow.moves or is_turned or any(each.moves for each in curves)):
-            x, y = (
-                str(_even(side * Fraction(curve.at(0)) - Fraction(anchor) * own))
-                for side, curve, anchor, own in zip(self._size, curves, anchors, size, strict=True)
-            )
-            return lambda _: (x, y)
-
-        def place(at: int) -> tuple[str, str]:
-            # The number is that of the frame below; `w` and `h` are the picture's sides as it comes, turned and all.
-            # The filter goes down to the next place on whole chroma pixels: half of them more makes it the nearest.
-            n = frame_number(shot.rate, plus=-at)
-            factor = "" if not grow.moves else f"*({grow.expression(n)})"
-            x, y = (
-                f"'{side}*({curve.expression(n)})+{0.5 - anchor:g}*{own}{factor}-{it}/2+1'"
-                for side, it, curve, anchor, own in zip("WH", "wh", curves, anchors, size, strict=True)
-            )
-            return x, y
-
-        return place
 
 
 def _runs(clips: Sequence[Placed]) -> Iterator[Sequence[Placed]]:
@@ -376,110 +218,3 @@ def _runs(clips: Sequence[Placed]) -> Iterator[Sequence[Placed]]:
         run.append(clip)
     if run:
         yield run
-
-
-def _lies_still(clip: Placed, shot: Shot, *, fades: bool = False) -> bool:
-    """Whether it lies on the canvas as it was fitted, opaque; `fades`: but for its fades."""
-    edit = clip.clip
-    moved = edit.keys.position or edit.keys.scale or edit.keys.rotation or edit.keys.opacity
-    usual = edit.position == edit.anchor == MIDDLE and edit.scale == 1 and edit.rotation == 0 and edit.opacity == 1
-    return usual and not moved and (fades or not list(_fades(shot)))
-
-
-def _fitted(width: int, height: int, fit: Fit, stage: Stage, crop: Crop | None = None) -> tuple[int, int]:
-    """The size in which a picture of this size comes to lie on the stage, before it is scaled."""
-    if fit is not Fit.CONTAIN:
-        return stage.width, stage.height
-    wide, high = _uncut(width, height, crop)
-    scale = min(stage.width / wide, stage.height / high)
-    return rounded(wide * scale), rounded(high * scale)
-
-
-def _uncut(width: int, height: int, crop: Crop | None) -> tuple[Fraction, Fraction]:
-    """The sides of what is left of a picture."""
-    if crop is None:
-        return Fraction(width), Fraction(height)
-    return _left(width, crop.left, crop.right), _left(height, crop.top, crop.bottom)
-
-
-def _left(side: int, one: float, other: float) -> Fraction:
-    return max(side * (1 - Fraction(one) - Fraction(other)), Fraction(min(side, NARROWEST)))
-
-
-def _cut(crop: Crop | None, fit: Fit, picture: Picture, stage: Stage) -> list[str]:
-    """Cut off what is not wanted, and what would stick out. Before scaling: a very flat picture as a whole is huge."""
-    if picture.fills_stage:
-        return []
-    filters: list[str] = []
-    wide, high = _uncut(picture.width, picture.height, crop)
-    if crop:
-        across, down = (
-            f"'max({name}*{float(1 - Fraction(one) - Fraction(other)):g},min({name},{NARROWEST}))'"
-            for name, one, other in (("iw", crop.left, crop.right), ("ih", crop.top, crop.bottom))
-        )
-        filters.append(f"crop={across}:{down}:iw*{crop.left:g}:ih*{crop.top:g}")
-    if fit is Fit.COVER and not picture.own_size:
-        shape = Fraction(stage.width) * high / (stage.height * wide)
-        across = max(min(shape, Fraction(1)), min(16 / wide, Fraction(1)))
-        down = max(min(1 / shape, Fraction(1)), min(16 / high, Fraction(1)))
-        if (across, down) != (1, 1):
-            filters.append(f"crop=iw*{across}:ih*{down}")
-    return filters
-
-
-def _scaled(picture: Picture, size: tuple[int, int], *, is_whole: bool) -> list[str]:
-    fits = is_whole and (picture.width, picture.height) == size
-    if picture.is_ours and fits:
-        return []
-    matrix = f"in_color_matrix={picture.in_matrix}:" if picture.in_matrix else ""
-    if picture.is_ours:
-        matrix = "in_color_matrix=bt709:in_range=tv:"
-    if not picture.alpha or fits:
-        return [f"scale={size[0]}:{size[1]}:{matrix}{TO_BT709}", "setsar=1"]
-    # Pixels are mixed: what cannot be seen must not lend its colour (most often black) to the edges of what can.
-    there, back = f"scale={matrix}{TO_BT709}", "unpremultiply=inplace=1"
-    return [there, *PREMULTIPLY, f"scale={size[0]}:{size[1]}", back, "setsar=1"]
-
-
-def _opaque(see: Curve) -> list[str]:
-    return [f"lutyuv=a='val*{see.at(0):g}'"] if not see.moves and see.at(0) != 1 else []
-
-
-def _dimmed(graph: Graph, link: str, factor: str) -> str:
-    """Multiply the alpha of each frame by the curve: the only filter that takes a factor for each frame is eq."""
-    picture, alpha = graph.fork("split", links=[link], outputs=2)
-    # Without a gamma it would reckon in steps of a hundredth.
-    dimmed = f"eq=contrast='{factor}':brightness='(({factor})-1)/2':gamma=1.0001:eval=frame"
-    alpha = graph.chain("alphaextract", dimmed, links=[alpha])
-    return graph.chain("alphamerge", links=[picture, alpha])
-
-
-def _fades(shot: Shot) -> Iterator[tuple[str, int, int]]:
-    """The fades of a clip that show in a shot: in or out, its first frame, its length."""
-    fade_in, fade_out = shot.clip.fades
-    if fade_in and shot.first < fade_in:
-        yield "in", 0, fade_in
-    begin = shot.clip.length - fade_out
-    if fade_out and shot.first + shot.count > begin:
-        yield "out", begin, fade_out
-
-
-def _fading(fades: Sequence[tuple[str, int, int]], shot: Shot) -> list[str]:
-    """By time, counted from the clip's start: the only way the filter can begin in the middle of a fade."""
-    if not fades:
-        return []
-    rate = shot.rate
-    filters = [
-        f"fade={way}:st={_seconds(first, rate)}:d={_seconds(frames, rate)}:alpha=1" for way, first, frames in fades
-    ]
-    return [f"settb={1 / rate},setpts=N+{shot.first}", *filters]
-
-
-def _seconds(frames: int, rate: Fraction) -> str:
-    """Microseconds are what these filters keep; they round back to the right frame."""
-    return f"{float(frames / rate):.6f}"
-
-
-def _even(place: Fraction) -> int:
-    """The nearest place on whole chroma pixels."""
-    return int((place + 1) // 2) * 2

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from domain import ass
 from domain.entity import Worded
 from domain.ffmpeg.graph import Graph, counted
+from domain.ffmpeg.picture import colored, still
 from domain.ffmpeg.stage import Stage
 from domain.fonts import FALLBACK, FAMILIES, SANS, faces
 from domain.media import MediaKind
 from domain.timeline.checks import Check
 from domain.timeline.content import Picture, Shot
-from domain.timeline.layers import colored, still
 from domain.timeline.value import AssetId, Part, part, said
 
 SMALLEST_TEXT, LARGEST_TEXT = 4, 2_000

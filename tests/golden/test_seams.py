@@ -147,7 +147,7 @@ def some_content(  # noqa: PLR0911 - one for each kind
         case _:
             form = any_.choice(list(ShapeForm))
             return Shape(
-                form=form, width=any_.uniform(4, 60), height=30, length=frames, stroke_width=2, radius=5
+                form=form, width=round(any_.uniform(4, 60)), height=30, length=frames, stroke_width=2, radius=5
             ), frames
 
 

@@ -2,11 +2,12 @@
 
 from fractions import Fraction
 
+from domain.ffmpeg.picture import rounded
 from domain.ffmpeg.stage import Stage
 from domain.timeline.checks import Check
 from domain.timeline.content import Content, Lengths, Picture, Shot
 from domain.timeline.edit import Track
-from domain.timeline.layers import laid, rounded
+from domain.timeline.layers import laid
 from domain.timeline.placing import end_of, placed_tracks
 from domain.timeline.rules import side_problems, track_problems, volume_problems
 from domain.timeline.value import parts, said

@@ -1,8 +1,5 @@
 """What pictures of files have in common."""
 
-from fractions import Fraction
-
-from domain.ffmpeg.graph import counted
 from domain.media import MediaFacts
 
 TURNS = {0: [], 90: ["transpose=clock"], 180: ["hflip", "vflip"], 270: ["transpose=cclock"]}
@@ -25,8 +22,3 @@ def in_matrix(facts: MediaFacts) -> str | None:
     if facts.color_matrix is not None:
         return None
     return "bt709" if min(size_of(facts)) >= 720 else "bt601"  # noqa: PLR2004 - the shorter side of HD
-
-
-def held(count: int, rate: Fraction) -> list[str]:
-    """Hold the first frame for a number of frames."""
-    return ["loop=-1:1", counted(rate), f"trim=end_frame={count}"]

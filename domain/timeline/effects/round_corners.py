@@ -1,8 +1,8 @@
 """Corners cut off in a curve."""
 
+from domain.ffmpeg.picture import still
 from domain.timeline.checks import Check
 from domain.timeline.content import Content
-from domain.timeline.contents.still import held
 from domain.timeline.effect import Effect, Fitted
 from domain.timeline.value import said
 
@@ -30,7 +30,7 @@ class RoundCorners(Effect):
             "trim=end_frame=1",
             "format=gray",
             f"geq=lum='255*clip({radius:.4f}+0.5-hypot(max({x},0),max({y},0))-min(max({x},{y}),0),0,1)'",
-            *held(shot.count, shot.rate),
+            *still(shot.count, shot.rate),
         )
         picture, before = graph.fork("split", links=[link], outputs=2)
         before = graph.chain("alphaextract", links=[before])

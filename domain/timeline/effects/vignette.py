@@ -1,8 +1,8 @@
 """Darker towards the corners."""
 
+from domain.ffmpeg.picture import still
 from domain.timeline.checks import Check
 from domain.timeline.content import Content
-from domain.timeline.contents.still import held
 from domain.timeline.effect import Effect, Fitted
 from domain.timeline.value import said
 
@@ -28,6 +28,6 @@ class Vignette(Effect):
             "trim=end_frame=1",
             "format=yuva420p",
             f"geq=lum=16:cb=128:cr=128:a='255*{self.strength:.4f}*pow({away},1.5)'",
-            *held(shot.count, shot.rate),
+            *still(shot.count, shot.rate),
         )
         return graph.chain("overlay=eof_action=pass", links=[link, shade])
