@@ -15,7 +15,7 @@ class JobKind(Worded):
     """What a job does."""
 
     INGEST = "INGEST", "Examine an uploaded file."
-    RENDER = "RENDER", "Make a video of a project's timeline."
+    RENDER = "RENDER", "Make a file of a project's timeline: a video, a picture or a sound."
     RENDER_PART = "RENDER_PART", "Make some of the pieces that a render lacks: its child."
     RENDER_BATCH = "RENDER_BATCH", "Render a template once for each row of values; each render is its child."
     PREPARE = "PREPARE", "Make an asset's sound and a small copy of its picture ready, for quick renders and previews."

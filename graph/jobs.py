@@ -55,7 +55,7 @@ Jobs: TypeAlias = Connection[Annotated["JobFace", strawberry.lazy("graph.jobs")]
 class ProgressFace:
     """How far a job has come in its present attempt."""
 
-    stage: auto = said("What it is doing: queued, starting, fetching, encoding, verifying, …")
+    stage: auto = said("What it is doing: queued, starting, planning, encoding, mixing, verifying, publishing, …")
     fraction: auto = said("Between 0 and 1; never goes backwards within an attempt.")
     frames: auto = said("Frames done, where it counts frames.")
     total_frames: auto = said("Frames in all.")

@@ -244,8 +244,11 @@ class VerificationFace:
 
     planned: FileFactsFace = said("What the timeline and the output ask for.")
     measured: FileFactsFace = said("What the file is.")
-    spans: int = said("How many spans its picture was joined from; 0 where it was made in one run.")
-    encoded: int = said("How many pieces of picture had to be encoded; those that were known already were not.")
+    spans: int = said(
+        "How many spans its picture was joined from: one where a bitrate or a size was asked for, none for a GIF, a "
+        "still or a sound."
+    )
+    encoded: int = said("How many of them had to be encoded; the others were known from before.")
 
     @classmethod
     def of(cls, kept: Mapping[str, Any]) -> Self:

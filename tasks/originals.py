@@ -217,7 +217,7 @@ class Originals:
                 # Another may have had the lock, and brought it, since we looked.
                 if folder and not self._linked(ref, path):
                     await self._download(storage, ref, folder)
-                    _link(folder / "whole", path)  # first ours: once it is kept it may go at any time
+                    link(folder / "whole", path)  # first ours: once it is kept it may go at any time
                     (folder / "whole").replace(self._folder / ref.sha256)
                 if folder:
                     return
@@ -256,7 +256,7 @@ class Originals:
                 kept.unlink(missing_ok=True)
                 return False
             os.utime(kept)
-            _link(kept, path)
+            link(kept, path)
         except FileNotFoundError:
             return False
         return True
@@ -304,7 +304,8 @@ def _lock(folder: Path) -> int | None:
     return None
 
 
-def _link(file: Path, path: Path) -> None:
+def link(file: Path, path: Path) -> None:
+    """Have a file lie at a path too: the same bytes, and where the disk allows it the same file."""
     path.unlink(missing_ok=True)
     try:
         path.hardlink_to(file)

@@ -19,7 +19,7 @@ from persistence.settings import Settings
 from persistence.storage import StorageFullError, StoredFile
 from tasks.ffmpeg import FONT, FfmpegFailed, FfmpegProgress, Ran, ffmpeg_version, find_ffmpeg, run_ffmpeg, usual_limits
 from tasks.lease import JobFailed, Lease
-from tasks.originals import NotBrought, StoredRef, brought
+from tasks.originals import NotBrought, StoredRef, brought, link
 
 ANNOUNCED_FOR = timedelta(hours=6)
 """How long what was made may take to reach storage."""
@@ -136,7 +136,7 @@ class Workshop:
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             file = FONTS / needed.name if isinstance(needed, Shipped) else self._here[needed.key]
-            await asyncio.to_thread(_link, file, path)
+            await asyncio.to_thread(link, file, path)
 
     async def _bring(self, inputs: Iterable[Input]) -> None:
         """Have originals and pieces here. Raises JobFailed; a piece that is gone is forgotten, to be made again."""
@@ -216,11 +216,3 @@ async def put(lease: Lease, path: Path, key: str, content_type: str) -> StoredFi
         raise
     except StorageFullError as full:
         raise JobFailed("STORAGE_FULL", "The storage has no room for what was made.") from full
-
-
-def _link(file: Path, path: Path) -> None:
-    path.unlink(missing_ok=True)
-    try:
-        path.hardlink_to(file)
-    except OSError:  # another disk, or one without hard links
-        shutil.copyfile(file, path)

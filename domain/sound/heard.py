@@ -10,7 +10,7 @@ from domain.ffmpeg.graph import quoted
 from domain.ffmpeg.stage import Source
 from domain.sound.samples import samples
 from domain.timeline.edit import Track
-from domain.timeline.placing import Placed, PlacedTracks, placed_tracks
+from domain.timeline.placing import Placed, PlacedTracks
 
 
 @runtime_checkable
@@ -98,7 +98,6 @@ class Sound:
 
 def heard(tracks: PlacedTracks, sources: Mapping[str, Source], rate: Fraction) -> Iterator[Sound]:
     """Everything that is heard of these tracks."""
-    lengths = {asset_id: source.facts.frames(rate) for asset_id, source in sources.items()}
 
     def within(tracks: PlacedTracks, at: int, around: tuple[Level, ...], bus: str | None) -> Iterator[Sound]:
         for clip in (clip for clips in tracks for clip in clips):
@@ -110,7 +109,8 @@ def heard(tracks: PlacedTracks, sources: Mapping[str, Source], rate: Fraction) -
                 continue
             levels, its_bus = (level, *around), bus if around else clip.clip.bus
             if isinstance(content, Holds):
-                yield from within(placed_tracks(content.tracks, lengths), at + clip.start, levels, its_bus)
+                assert clip.inner  # noqa: S101 - it was placed with what it holds
+                yield from within(clip.inner.tracks, at + clip.start, levels, its_bus)
             elif sources[content.asset_id].facts.has_sound:
                 yield Sound(
                     asset_id=content.asset_id,
